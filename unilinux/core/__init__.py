@@ -1,0 +1,1 @@
+"""What has no domain in it: errors, progress events, commands, files, the store."""

@@ -1,0 +1,155 @@
+"""The one gate to external programs: logged, bounded, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from unilinux.core.errors import CommandError, HostError
+from unilinux.core.files import explained_disk_errors
+
+TAIL_LINES = 20
+
+# Which Debian package brings a tool that UniLinux calls.
+_PACKAGES: Mapping[str, str] = {
+    "gcc": "gcc",
+    "make": "make",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "git": "git",
+    "rsync": "rsync",
+    "lz4": "lz4",
+    "xz": "xz-utils",
+    "perl": "perl",
+    "dpkg-deb": "dpkg",
+    "apt-get": "apt",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "setpriv": "util-linux",
+    "shellcheck": "shellcheck",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that exited with status 0. ``output`` is standard output and error together."""
+
+    argv: tuple[str, ...]
+    output: str
+    seconds: float
+
+
+def require_tool(name: str) -> Path:
+    """The full path of an external program.
+
+    :raise HostError: it isn't installed; the hint names the Debian package.
+    """
+    found = shutil.which(name)
+    if found is None:
+        package = _PACKAGES.get(name, name)
+        raise HostError(
+            f"the program {name!r} is not installed",
+            hint=f"apt-get install {package}   (or ./x setup, which installs all that is missing)",
+        )
+    return Path(found)
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    input: bytes | None = None,
+    on_line: Callable[[str], None] | None = None,
+    timeout_s: float | None = None,
+) -> Completed:
+    """Run a program to its end, in a process group of its own that dies with us.
+
+    The output is appended to ``log``, headed by the command line, and handed to
+    ``on_line`` as it comes. ``env`` replaces the environment altogether.
+
+    :raise HostError: the program isn't installed.
+    :raise CommandError: it exited with another status than 0, or ran past ``timeout_s``.
+    """
+    words = [os.fspath(word) for word in argv]
+    program = words[0] if os.sep in words[0] else str(require_tool(words[0]))
+    # The kernel kills the child when this process dies, however it dies.
+    command = [str(require_tool("setpriv")), "--pdeathsig", "KILL", "--", program, *words[1:]]
+    began = time.monotonic()
+    with _opened_log(log, words) as sink:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        timer = None
+        if timeout_s is not None:
+            timer = threading.Timer(timeout_s, kill_group, (process,))
+            timer.start()
+        lines: list[str] = []
+        try:
+            if input is not None:
+                threading.Thread(target=_feed, args=(process, input), daemon=True).start()
+            assert process.stdout is not None
+            for raw in process.stdout:
+                line = raw.decode(errors="replace").rstrip("\n")
+                lines.append(line)
+                sink.write(raw)
+                if on_line is not None:
+                    on_line(line)
+            returncode = process.wait()
+        except BaseException:
+            kill_group(process)
+            process.wait()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+    seconds = time.monotonic() - began
+    if returncode != 0:
+        tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
+        late = timeout_s is not None and seconds >= timeout_s
+        message = f"{words[0]} did not end within {timeout_s:g} s" if late else None
+        raise CommandError(words, returncode, log=log, tail=tuple(tail), message=message)
+    return Completed(tuple(words), "\n".join(lines), seconds)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads its own session, and everything it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass
+
+
+def _opened_log(log: Path | None, words: Sequence[str]) -> IO[bytes]:
+    if log is None:
+        return open(os.devnull, "wb")
+    with explained_disk_errors(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = log.open("ab", buffering=0)
+        file.write(f"$ {' '.join(words)}\n".encode())
+    return file

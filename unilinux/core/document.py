@@ -1,0 +1,139 @@
+"""TOML documents read once, at the border, into frozen and validated values."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from unilinux.core.errors import ManifestError
+from unilinux.core.suggest import did_you_mean
+
+
+class Model(BaseModel):
+    """A frozen value whose unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def read_document(path: Path, model: type[AnyModel]) -> AnyModel:
+    """Read and validate a TOML file.
+
+    :raise ManifestError: it is missing, malformed (with the line), or doesn't fit
+        the model: every problem is listed at once, with its line, its dotted key
+        and, for an unknown key, the known one nearest to it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"cannot read {path}: {error}") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{path}: not valid TOML: {error}") from error
+    try:
+        # JSON-like input: TOML has no tuples, enumerations or paths of its own.
+        return model.model_validate(_freeze(data))
+    except ValidationError as error:
+        lines = key_lines(text)
+        problems = [_problem(path, lines, model, problem) for problem in error.errors()]
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise ManifestError(f"{path}: {count}", details=problems) from error
+
+
+def key_lines(text: str) -> dict[str, int]:
+    """Line number of each key and table of a TOML text, by dotted path.
+
+    Entries of arrays of tables are counted from zero (``verify.0.port``). Inline
+    tables and multi-line values get the line on which their key stands.
+    """
+    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = _unquoted(header[2])
+            if header[1] == "[[":
+                counts[table] = counts.get(table, -1) + 1
+                table = f"{table}.{counts[table]}"
+            found.setdefault(table, number)
+        elif key := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
+            name = _unquoted(key[1])
+            found.setdefault(f"{table}.{name}" if table else name, number)
+    return found
+
+
+def _unquoted(key: str) -> str:
+    return key.replace('"', "").replace("'", "").replace(" ", "")
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_freeze(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _freeze(item) for key, item in value.items()}
+    return value
+
+
+def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], problem: ErrorDetails) -> str:
+    # A discriminated union adds its tag to the location: it is no key of the file.
+    location = [part for part in problem["loc"] if not (isinstance(part, str) and part in _tags(model))]
+    dotted = ".".join(str(part) for part in location)
+    line = next((lines[key] for key in _prefixes(location) if key in lines), None)
+    where = f"{path}:{line}" if line else f"{path}"
+    message = problem["msg"][:1].lower() + problem["msg"][1:]
+    if problem["type"] == "extra_forbidden":
+        near = did_you_mean(str(location[-1]), _fields_at(model, problem["loc"][:-1]))
+        message = "unknown key" + (f"; did you mean {near!r}?" if near else "")
+    elif problem["type"] == "missing":
+        message = "missing"
+    return f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}"
+
+
+def _prefixes(location: Sequence[int | str]) -> Iterator[str]:
+    for length in range(len(location), 0, -1):
+        yield ".".join(str(part) for part in location[:length])
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    tags: set[str] = set()
+    for field in model.model_fields.values():
+        for inner in _models_in(field.annotation):
+            kind = inner.model_fields.get("kind")
+            if kind is not None:
+                tags.update(str(tag) for tag in get_args(kind.annotation))
+            tags |= _tags(inner)
+    return tags
+
+
+def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> set[str]:
+    models: list[type[BaseModel]] = [model]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        tagged = [m for m in models if "kind" in m.model_fields and part in get_args(m.model_fields["kind"].annotation)]
+        if tagged:
+            models = tagged
+            continue
+        models = [
+            inner
+            for candidate in models
+            if part in candidate.model_fields
+            for inner in _models_in(candidate.model_fields[part].annotation)
+        ]
+    return {name for candidate in models for name in candidate.model_fields}

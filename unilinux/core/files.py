@@ -1,0 +1,116 @@
+"""Files that are either whole or not there, and digests of files and trees."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from unilinux.core.errors import HostError
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turn “no space left” and “read-only” into a :class:`HostError` that names the file system."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise HostError(
+                f"no space left on the file system of {path}; nothing half-written was kept",
+                hint="free some space, or set UNILINUX_CACHE to a folder on a larger disk",
+            ) from error
+        if error.errno == errno.EROFS:
+            raise HostError(f"{path} lies on a read-only file system") from error
+        raise
+
+
+def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
+    """Write beside ``path`` and rename, so that a reader sees the old file or the new one.
+
+    :raise HostError: the disk is full or read-only; ``path`` is as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with explained_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                os.fchmod(file.fileno(), mode)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def copy_atomically(source: Path, target: Path) -> None:
+    """Copy a file beside ``target`` and rename it; a file with the same bytes is left alone."""
+    with explained_disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        try:
+            shutil.copyfile(source, name)
+            os.chmod(name, stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def digest_bytes(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_tree(root: Path) -> str:
+    """SHA-256 over the sorted names, kinds, execute bits, link targets and bytes below ``root``.
+
+    Times, owners and the other mode bits don't count: two builds of the same
+    content have the same digest.
+    """
+    hasher = hashlib.sha256()
+    for path in sorted_tree(root):
+        status = path.lstat()
+        name = path.relative_to(root).as_posix()
+        if stat.S_ISLNK(status.st_mode):
+            kind, body = "l", os.readlink(path)
+        elif stat.S_ISDIR(status.st_mode):
+            kind, body = "d", ""
+        else:
+            kind = "x" if status.st_mode & stat.S_IXUSR else "f"
+            body = digest_file(path)
+        hasher.update(f"{kind}\0{name}\0{body}\n".encode(errors="surrogateescape"))
+    return hasher.hexdigest()
+
+
+def sorted_tree(root: Path) -> list[Path]:
+    """Everything below ``root`` (not ``root`` itself), sorted by name; links aren't followed."""
+    found: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        found.extend(Path(folder, name) for name in (*folders, *files))
+    return sorted(found)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder whatever its modes (published outputs are read-only); absent is fine."""
+    if not path.exists():
+        return
+    for folder, _, _ in os.walk(path):
+        os.chmod(folder, stat.S_IRWXU)
+    shutil.rmtree(path)
