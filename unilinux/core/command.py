@@ -9,7 +9,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -86,7 +87,7 @@ def run(
     # The kernel kills the child when this process dies, however it dies.
     command = [str(require_tool("setpriv")), "--pdeathsig", "KILL", "--", program, *words[1:]]
     began = time.monotonic()
-    with _opened_log(log, words) as sink:
+    with explained_disk_errors(log or Path.cwd()), _opened_log(log, words) as sink:
         process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -105,20 +106,22 @@ def run(
             if input is not None:
                 threading.Thread(target=_feed, args=(process, input), daemon=True).start()
             assert process.stdout is not None
-            for raw in process.stdout:
-                line = raw.decode(errors="replace").rstrip("\n")
-                lines.append(line)
-                sink.write(raw)
-                if on_line is not None:
-                    on_line(line)
-            returncode = process.wait()
-        except BaseException:
-            kill_group(process)
-            process.wait()
-            raise
+            with process.stdout as output:
+                for raw in output:
+                    line = raw.decode(errors="replace").rstrip("\n")
+                    lines.append(line)
+                    sink.write(raw)
+                    if on_line is not None:
+                        on_line(line)
+            # Waiting without reaping: until it is reaped, its number can't be another group's.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
             if timer is not None:
                 timer.cancel()
+            kill_group(process)
+            returncode = process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
     seconds = time.monotonic() - began
     if returncode != 0:
         tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
@@ -139,17 +142,16 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
     assert process.stdin is not None
     try:
-        process.stdin.write(data)
-        process.stdin.close()
+        with process.stdin as pipe:
+            pipe.write(data)
     except BrokenPipeError:
         pass
 
 
-def _opened_log(log: Path | None, words: Sequence[str]) -> IO[bytes]:
-    if log is None:
-        return open(os.devnull, "wb")
-    with explained_disk_errors(log):
+@contextmanager
+def _opened_log(log: Path | None, words: Sequence[str]) -> Iterator[IO[bytes]]:
+    if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = log.open("ab", buffering=0)
+    with open(log or os.devnull, "ab", buffering=0) as file:
         file.write(f"$ {' '.join(words)}\n".encode())
-    return file
+        yield file

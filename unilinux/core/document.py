@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from unilinux.core.errors import ManifestError
 from unilinux.core.suggest import did_you_mean
+
+# Only this module imports pydantic: what models are declared with comes from here.
+__all__ = ["Field", "Model", "field_validator", "key_lines", "model_validator", "read_document"]
 
 
 class Model(BaseModel):
@@ -60,15 +63,25 @@ def key_lines(text: str) -> dict[str, int]:
     table = ""
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
-            table = _unquoted(header[2])
-            if header[1] == "[[":
-                counts[table] = counts.get(table, -1) + 1
-                table = f"{table}.{counts[table]}"
+            table = _entry(_unquoted(header[2]), counts, appended=header[1] == "[[")
             found.setdefault(table, number)
         elif key := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
             name = _unquoted(key[1])
             found.setdefault(f"{table}.{name}" if table else name, number)
     return found
+
+
+def _entry(table: str, counts: dict[str, int], *, appended: bool) -> str:
+    """A table's path with the number of the current entry behind each array of tables in it."""
+    path = ""
+    parts = table.split(".")
+    for depth, part in enumerate(parts, start=1):
+        path = f"{path}.{part}" if path else part
+        if appended and depth == len(parts):
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = f"{path}.{counts[path]}"
+    return path
 
 
 def _unquoted(key: str) -> str:
@@ -95,6 +108,9 @@ def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], problem:
         message = "unknown key" + (f"; did you mean {near!r}?" if near else "")
     elif problem["type"] == "missing":
         message = "missing"
+    elif problem["type"] == "value_error":
+        # A validator of ours: its own words, without pydantic's "Value error, ".
+        message = str(problem["ctx"]["error"])
     return f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}"
 
 

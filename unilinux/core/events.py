@@ -58,7 +58,8 @@ Event = StepStarted | StepDetail | StepFinished | Note
 class Sink(Protocol):
     """Where events go. Called from several threads; must not raise."""
 
-    def emit(self, event: Event) -> None: ...
+    def emit(self, event: Event) -> None:
+        """Show or write one event."""
 
 
 class NullSink:

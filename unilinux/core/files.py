@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import filecmp
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from unilinux.core.errors import HostError
@@ -27,6 +29,11 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
             raise HostError(
                 f"no space left on the file system of {path}; nothing half-written was kept",
                 hint="free some space, or set UNILINUX_CACHE to a folder on a larger disk",
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise HostError(
+                f"{path} would become larger than its file system or this process's limit allows; nothing was kept",
+                hint="ulimit -f shows the limit",
             ) from error
         if error.errno == errno.EROFS:
             raise HostError(f"{path} lies on a read-only file system") from error
@@ -54,17 +61,38 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
 
 def copy_atomically(source: Path, target: Path) -> None:
     """Copy a file beside ``target`` and rename it; a file with the same bytes is left alone."""
+    mode = stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR
+    if target.is_file() and filecmp.cmp(source, target, shallow=False) and stat.S_IMODE(target.stat().st_mode) == mode:
+        return
     with explained_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
         try:
             shutil.copyfile(source, name)
-            os.chmod(name, stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR)
+            os.chmod(name, mode)
             os.replace(name, target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold an exclusive lock; the kernel lets go of it when this process ends, however it ends.
+
+    ``waiting`` is called when somebody else holds it, before this call waits.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def digest_bytes(data: bytes) -> str:
@@ -111,6 +139,10 @@ def remove_tree(path: Path) -> None:
     """Remove a folder whatever its modes (published outputs are read-only); absent is fine."""
     if not path.exists():
         return
-    for folder, _, _ in os.walk(path):
-        os.chmod(folder, stat.S_IRWXU)
+    os.chmod(path, stat.S_IRWXU)
+    for folder, folders, _ in os.walk(path):
+        for name in folders:  # before it is entered
+            inner = os.path.join(folder, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, stat.S_IRWXU)
     shutil.rmtree(path)

@@ -9,15 +9,13 @@ files: a folder under its key is complete, or it isn't there.
 from __future__ import annotations
 
 import ast
-import fcntl
 import hashlib
 import inspect
 import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -29,12 +27,14 @@ from unilinux.core.files import (
     digest_bytes,
     digest_tree,
     explained_disk_errors,
+    locked,
     remove_tree,
     write_atomically,
 )
 
 _META = "meta.json"
 _OUT = "out"
+_WAITING = "waiting for another run that makes the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class Store:
             if found is None:
                 with explained_disk_errors(self._root):
                     (self._root / step.name).mkdir(parents=True, exist_ok=True)
-                    with _locked(self._root / step.name / f"{key}.lock", handle):
+                    with locked(self._root / step.name / f"{key}.lock", lambda: handle.detail(_WAITING)):
                         found = self._finished(step, key, home) or self._make(step, key, home, handle, action)
             if found.cached:
                 handle.cached()
@@ -128,16 +128,17 @@ class Store:
     def _finished(self, step: Step, key: str, home: Path) -> Output | None:
         try:
             meta = json.loads((home / _META).read_text())
-        except FileNotFoundError:
+            return Output(step.name, key, home / _OUT, meta["digest"], cached=True, seconds=0.0)
+        except (FileNotFoundError, ValueError, KeyError):  # not made, or damaged from outside: made again
             return None
-        return Output(step.name, key, home / _OUT, meta["digest"], cached=True, seconds=0.0)
 
     def _make(
         self, step: Step, key: str, home: Path, handle: StepHandle, action: Callable[[Workspace], None]
     ) -> Output:
         began = time.monotonic()
         work = home.with_name(f"{key}.work")
-        if not step.resumable:
+        remove_tree(home)  # what is not finished here was damaged from outside
+        if not step.resumable or (work / _META).exists():  # with it, the files may be read-only already
             remove_tree(work)
         log = self._logs / f"{step.name}-{key[:12]}.log"
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -152,29 +153,14 @@ class Store:
             seconds = time.monotonic() - began
             meta = {"name": step.name, "key": key, "digest": digest, "seconds": round(seconds, 3), "spec": step.spec}
             meta["inputs"] = dict(step.inputs)
-            _make_read_only(space.out)
             write_atomically(work / _META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
+            _make_read_only(space.out)
             os.rename(work, home)
         except BaseException:
             if not step.resumable:
                 remove_tree(work)
             raise
         return Output(step.name, key, home / _OUT, digest, cached=False, seconds=seconds)
-
-
-@contextmanager
-def _locked(path: Path, handle: StepHandle) -> Iterator[None]:
-    """Hold an exclusive lock; the kernel lets go of it when this process ends, however it ends."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.detail("waiting for another run that makes the same")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _make_read_only(root: Path) -> None:

@@ -1,0 +1,154 @@
+"""UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke import Collection, Context, task
+
+from unilinux.cli import catalogue, checks, images, patches, setup
+
+PROJECT = Path(__file__).resolve().parent
+
+_APP = "the application: a folder of apps/ (./x apps lists them)"
+_COMMON = {
+    "app": _APP,
+    "profile": "the kind of kernel (./x profiles lists them); the application says which is usual",
+    "machine": "the board: microvm (usual) or q35",
+    "json": "write one JSON document to standard output, all else to standard error",
+    "verbose": "show the traceback of an error",
+}
+_BOOT = {
+    "memory": "the guest's memory in MiB; the application says what is usual",
+    "accel": "auto (usual), tcg or kvm",
+}
+
+
+@task(name="setup", help={"verbose": _COMMON["verbose"]})
+def setup_task(context: Context, verbose: bool = False) -> None:
+    """Install what is missing (./x does that before every command) and look at the host."""
+    setup.show_host(PROJECT, verbose=verbose)
+
+
+@task(help={key: _COMMON[key] for key in ("json", "verbose")})
+def apps(context: Context, json: bool = False, verbose: bool = False) -> None:
+    """List the applications."""
+    catalogue.list_apps(PROJECT, as_json=json, verbose=verbose)
+
+
+@task(help={key: _COMMON[key] for key in ("json", "verbose")})
+def profiles(context: Context, json: bool = False, verbose: bool = False) -> None:
+    """List the profiles."""
+    catalogue.list_profiles(PROJECT, as_json=json, verbose=verbose)
+
+
+@task(help=_COMMON)
+def build(
+    context: Context, app: str, profile: str = "", machine: str = "", json: bool = False, verbose: bool = False
+) -> None:
+    """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
+    choice = images.Choice(app=app, profile=profile, machine=machine)
+    images.build(PROJECT, choice, as_json=json, verbose=verbose)
+
+
+@task(
+    help={**_COMMON, **_BOOT, "forward": "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"},
+    iterable=["forward"],
+)
+def run(
+    context: Context,
+    app: str,
+    profile: str = "",
+    machine: str = "",
+    memory: int = 0,
+    forward: list[str] | None = None,
+    accel: str = "auto",
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
+    choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory, forward=tuple(forward or ()))
+    images.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
+
+
+@task(help={**_COMMON, **_BOOT, "timeout": "seconds that each check may take"})
+def verify(
+    context: Context,
+    app: str,
+    profile: str = "",
+    machine: str = "",
+    memory: int = 0,
+    accel: str = "auto",
+    timeout: float = 60.0,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Build an image, boot it, check that it does what its manifest promises, and power it off."""
+    choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory)
+    images.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
+
+
+@task(help={**_COMMON, "symbol": "explain only this symbol"})
+def config(
+    context: Context,
+    app: str,
+    profile: str = "",
+    machine: str = "",
+    symbol: str = "",
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Show the kernel's configuration, and for each symbol who asked for it."""
+    choice = images.Choice(app=app, profile=profile, machine=machine)
+    images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
+
+
+@task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})
+def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
+    """Remove the images in build/."""
+    setup.clean(PROJECT, cache=cache, verbose=verbose)
+
+
+@task(help={"fast": "only the unit tests, which need no kernel", "all": "also those that take long"})
+def test(context: Context, fast: bool = False, all: bool = False) -> None:
+    """Run the tests: units, style, kernel trees, and real boots under emulation."""
+    checks.test(PROJECT, fast=fast, everything=all)
+
+
+@task
+def check(context: Context) -> None:
+    """Run the quality gates: lint, types, layers, shell, patches."""
+    checks.check(PROJECT)
+
+
+_SERIES = {"kernel": "which kernel's series: 6.12", "verbose": _COMMON["verbose"]}
+
+
+@task(help={**_SERIES, "folder": "where the git work tree goes"})
+def checkout(context: Context, kernel: str = "6.12", folder: str = "build/linux", verbose: bool = False) -> None:
+    """Make a git work tree with one commit per patch, to be changed there."""
+    patches.checkout(PROJECT, kernel, Path(folder), verbose=verbose)
+
+
+@task(help={**_SERIES, "folder": "the git work tree"})
+def export(context: Context, kernel: str = "6.12", folder: str = "build/linux", verbose: bool = False) -> None:
+    """Write the work tree's commits back as the series."""
+    patches.export(PROJECT, kernel, Path(folder), verbose=verbose)
+
+
+@task(help={**_SERIES, "source": "the kernel whose series is carried over", "folder": "where the git work tree goes"})
+def port(
+    context: Context, kernel: str, source: str = "6.12", folder: str = "build/linux-port", verbose: bool = False
+) -> None:
+    """Carry a series over to another kernel, in a new git work tree."""
+    patches.port(PROJECT, source, kernel, Path(folder), verbose=verbose)
+
+
+@task(name="check", help=_SERIES)
+def check_patches(context: Context, kernel: str = "6.12", verbose: bool = False) -> None:
+    """Check a series: it applies without fuzz, exports back identical, and checkpatch has nothing to say."""
+    patches.check(PROJECT, kernel, verbose=verbose)
+
+
+namespace = Collection(setup_task, apps, profiles, build, run, verify, config, clean, test, check)
+namespace.add_collection(Collection("patches", checkout, export, port, check_patches))

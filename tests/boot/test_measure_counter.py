@@ -1,0 +1,154 @@
+"""The counter under QEMU, on guests of which every instruction is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unilinux.core import command
+from unilinux.core.errors import CommandError
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.store import Store
+from unilinux.measure.boot import EXACT_QEMU
+from unilinux.measure.counter import QEMU, Counts, Plan, Watch, build_plugin, plugin_arguments, read_counts
+
+pytestmark = pytest.mark.boot
+
+# Entered by PVH: 32-bit protected mode without paging. It ends QEMU with exit code 2 * 21 + 1.
+HEAD = """
+    .section .note.pvh, "a", @note
+    .long 4, 4, 18
+    .asciz "Xen"
+    .long start
+    .text
+    .globl start, again, stop, first, last
+"""
+STOP = """
+stop:
+    mov $21, %eax
+    mov $0xf4, %dx
+    out %eax, %dx
+"""
+LOOP = f"""{HEAD}
+start:
+    mov $1000, %ecx
+again:
+    dec %ecx
+    jnz again
+    rep stosb            # ecx is 0
+    mov $7, %ecx
+    mov $0x300000, %edi
+    rep stosb
+{STOP}"""
+# The second CPU is woken and counts down alone in [first, last), copied to 0x8000.
+TWO_CPUS = f"""{HEAD}
+start:
+    mov $first, %esi
+    mov $0x8000, %edi
+    mov $(last - first), %ecx
+    rep movsb
+    movl $0x1ff, 0xfee000f0      # enable the local APIC
+    movl $0xc4500, 0xfee00300    # INIT to all others
+    movl $0xc4608, 0xfee00300    # start them at 0x8000
+again:
+    pause
+    cmpb $1, 0x9000
+    jne again
+{STOP}
+    .code16
+first:
+    mov $5000, %cx
+1:  dec %cx
+    jnz 1b
+    movb $1, 0x9000
+2:  hlt
+    jmp 2b
+last:
+"""
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plugin")
+    return build_plugin(Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink())))
+
+
+def guest(folder: Path, source: str) -> tuple[Path, dict[str, int]]:
+    """Assemble a guest; returns its ELF file and its symbols."""
+    (folder / "guest.S").write_text(source)
+    elf = folder / "guest"
+    layout = "-Wl,-Ttext=0x200000,-e,start,--build-id=none"
+    command.run(["gcc", "-m32", "-nostdlib", "-static", "-no-pie", layout, "-o", elf, folder / "guest.S"])
+    lines = (line.split() for line in command.run(["nm", elf]).output.splitlines())
+    return elf, {name: int(address, 16) for address, _, name in lines}
+
+
+def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str) -> Counts:
+    (folder / "plan").write_text(plan.text())
+    arguments = ["-M", "microvm", "-accel", "tcg", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none"]
+    arguments += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(elf), *qemu]
+    arguments += plugin_arguments(plugin, folder / "plan", folder / "counts")
+    with pytest.raises(CommandError) as ended:
+        command.run([QEMU, *arguments], timeout_s=60)
+    assert ended.value.returncode == 2 * 21 + 1, ended.value.tail
+    return read_counts((folder / "counts").read_text(), plan)
+
+
+def test_every_instruction_is_counted_once(tmp_path: Path, plugin: Path) -> None:
+    elf, symbols = guest(tmp_path, LOOP)
+    plan = Plan(
+        watches=(
+            Watch(name="start", addresses=(symbols["start"],)),
+            Watch(name="again", addresses=(symbols["again"],), keep=3),
+            Watch(name="stop", addresses=(symbols["stop"],), snapshot=True),
+        ),
+        regions=(symbols["start"], symbols["again"], symbols["stop"], symbols["stop"] + 16),
+    )
+    counts = count(tmp_path, elf, plan, plugin, *EXACT_QEMU)
+    start, stop = counts.stamps["start"][0], counts.stamps["stop"][0]
+    # mov; a thousand times dec and jnz; rep that has nothing to do; two mov; rep of seven iterations,
+    # which QEMU counts as instructions, as it does the test that ends them
+    assert 2000 + 4 + 7 <= stop - start <= 2000 + 4 + 7 + 2
+    assert counts.hits["again"] == 1000
+    assert counts.stamps["again"] == (start + 1, start + 3, start + 5)
+    assert counts.regions[1] == 1
+    assert counts.regions[3] == 3
+    assert sum(counts.snapshots["stop"].values()) == stop
+    assert counts.vcpus == (counts.total,)
+
+
+def test_a_watch_waits_for_another(tmp_path: Path, plugin: Path) -> None:
+    elf, symbols = guest(tmp_path, LOOP)
+    plan = Plan(
+        watches=(
+            Watch(name="again", addresses=(symbols["again"],)),
+            Watch(name="tenth", addresses=(symbols["again"] + 1,), after=("again", 10)),
+            Watch(name="never", addresses=(symbols["stop"],), after=("again", 1001)),
+            Watch(name="anywhere", ranges=((symbols["stop"], symbols["stop"] + 64),), keep=2),
+        )
+    )
+    counts = count(tmp_path, elf, plan, plugin, *EXACT_QEMU)
+    # dec is one byte long, so jnz is the instruction after it
+    assert counts.stamps["tenth"][0] == counts.stamps["again"][0] + 19
+    assert counts.hits["never"] == 0
+    assert counts.stamps["anywhere"][1] == counts.stamps["anywhere"][0] + 1
+
+
+def test_repeats_agree_to_the_instruction(tmp_path: Path, plugin: Path) -> None:
+    elf, _ = guest(tmp_path, LOOP)
+    plan = Plan(watches=())
+    totals = {count(tmp_path, elf, plan, plugin, *EXACT_QEMU).total for _ in range(5)}
+    assert len(totals) == 1
+
+
+@pytest.mark.parametrize("qemu", [EXACT_QEMU, ()], ids=["icount", "threads"])
+def test_each_cpu_is_counted_for_itself(tmp_path: Path, plugin: Path, qemu: tuple[str, ...]) -> None:
+    elf, symbols = guest(tmp_path, TWO_CPUS)
+    size = symbols["last"] - symbols["first"]
+    plan = Plan(watches=(), regions=(0x8000, 0x8000 + size))
+    counts = count(tmp_path, elf, plan, plugin, "-smp", "2", *qemu)
+    assert counts.vcpus[0] + counts.vcpus[1] == counts.total
+    # mov, 5000 times dec and jnz, movb, hlt
+    assert counts.regions[1] == 1 + 2 * 5000 + 2
+    assert counts.vcpus[1] >= counts.regions[1]

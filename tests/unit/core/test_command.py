@@ -1,0 +1,151 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from unilinux.core import command
+from unilinux.core.command import TAIL_LINES, require_tool, run
+from unilinux.core.errors import CommandError, HostError
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _wait_until_gone(process_id: int, deadline_s: float = 10) -> None:
+    end = time.monotonic() + deadline_s
+    while _is_alive(process_id):
+        assert time.monotonic() < end, f"process {process_id} is still there"
+        time.sleep(0.01)
+
+
+def test_output_of_both_kinds_comes_back_line_by_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    done = run(["sh", "-c", "echo one; echo two >&2; printf three"], on_line=lines.append)
+    assert done.output == "one\ntwo\nthree"
+    assert lines == ["one", "two", "three"]
+    assert done.argv[0] == "sh"
+    assert done.seconds < 10
+
+
+def test_a_log_gets_the_command_line_and_the_output_and_grows(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "step.log"
+    run(["echo", "one"], log=log)
+    run(["echo", "two"], log=log)
+    assert log.read_text() == "$ echo one\none\n$ echo two\ntwo\n"
+
+
+def test_the_environment_is_just_what_is_given(tmp_path: Path) -> None:
+    output = run(["/usr/bin/env"], env={"ONE": "1"}, cwd=tmp_path).output.splitlines()
+    assert [line for line in output if not line.startswith(("PWD=", "SHLVL=", "_="))] == ["ONE=1"]
+    assert run(["pwd"], cwd=tmp_path).output == str(tmp_path)
+
+
+def test_a_command_gets_its_input_or_none() -> None:
+    assert run(["cat"], input=b"x" * 200_000).output == "x" * 200_000
+    assert run(["cat"]).output == ""
+    run(["true"], input=b"x" * 200_000)  # which nobody reads
+
+
+def test_output_that_is_no_utf_8_does_no_harm() -> None:
+    assert run(["printf", r"\377 ok"]).output == "\N{REPLACEMENT CHARACTER} ok"
+
+
+def test_a_missing_tool_is_answered_with_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="'qemu-system-x86_64' is not installed") as raised:
+        require_tool("qemu-system-x86_64")
+    assert raised.value.hint is not None
+    assert raised.value.hint.startswith("apt-get install qemu-system-x86 ")
+    with pytest.raises(HostError, match="'frobnicate' is not installed"):
+        run(["frobnicate"])
+
+
+def test_the_packages_of_tools_are_those_that_set_up_installs() -> None:
+    listed = Path(__file__).parents[3] / "configs" / "debian-packages.txt"
+    names = {line.split()[0] for line in listed.read_text().splitlines() if line and not line.startswith("#")}
+    brought_along = {"dpkg", "apt", "shellcheck"}  # Debian's own, and the one that PyPI's package brings
+    assert set(command._PACKAGES.values()) - names <= brought_along
+
+
+def test_a_failure_shows_the_last_lines_and_names_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(CommandError) as raised:
+        run(["sh", "-c", "seq 100; echo; exit 3"], log=log)
+    error = raised.value
+    assert error.returncode == 3
+    assert error.details == tuple(str(number) for number in range(101 - TAIL_LINES, 101))
+    assert error.hint == f"the whole output is in {log}"
+    assert "exited with status 3" in error.message
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    with pytest.raises(CommandError, match=r"sh did not end within 0\.3 s"):
+        run(["sh", "-c", f"sleep 100 & echo $! > {child}; echo begun; wait"], timeout_s=0.3)
+    _wait_until_gone(int(child.read_text()))
+
+
+def test_what_a_command_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    run(["sh", "-c", f"sleep 100 </dev/null >/dev/null 2>&1 & echo $! > {child}"])
+    _wait_until_gone(int(child.read_text()))
+
+
+def test_an_interruption_kills_the_whole_group(tmp_path: Path) -> None:
+    numbers: list[int] = []
+
+    def interrupt(line: str) -> None:
+        numbers.append(int(line))
+        if len(numbers) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(["sh", "-c", "echo $$; sleep 100 & echo $!; wait"], on_line=interrupt)
+    for number in numbers:
+        _wait_until_gone(number)
+
+
+def test_ctrl_c_in_a_terminal_ends_the_command() -> None:
+    program = "from unilinux.core.command import run\nrun(['sh', '-c', 'echo $$; exec sleep 100'], on_line=print)"
+    process = subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        assert process.stdout is not None
+        number = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+    _wait_until_gone(number)
+
+
+def test_a_command_does_not_outlive_a_killed_caller() -> None:
+    program = "from unilinux.core.command import run\nrun(['sh', '-c', 'echo $$; exec sleep 100'], on_line=print)"
+    with subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        number = int(process.stdout.readline())
+        process.kill()
+    _wait_until_gone(number)
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    run(["true"], log=tmp_path / "log")
+    with pytest.raises(CommandError):
+        run(["false"], input=b"x")
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.daemon:
+            thread.join(5)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_full_disk_is_told_as_such() -> None:
+    with pytest.raises(HostError, match="no space left on the file system of /dev/full"):
+        run(["echo", "x"], log=Path("/dev/full"))

@@ -1,0 +1,107 @@
+"""Machines against golden files: ``UNILINUX_GOLDEN=1 pytest tests/unit/machine`` writes them anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.errors import UsageError
+from unilinux.machine.compose import Machine, Wiring, compose
+from unilinux.machine.spec import Disk, Forward, MachineSpec
+
+GOLDEN = Path(__file__).parents[2] / "data" / "machine"
+PROJECT = Path(__file__).parents[3]
+
+SPECS = {
+    "microvm-bare": MachineSpec(),
+    "microvm-server": MachineSpec(network=True, forwards=(Forward(host=8080, guest=80), Forward(host=0, guest=443))),
+    "microvm-full": MachineSpec(
+        memory_mib=256,
+        cpus=2,
+        network=True,
+        rng=True,
+        disks=(Disk(path=Path("/images/a, b.raw")), Disk(path=Path("c.raw"), read_only=True)),
+    ),
+    "q35-bare": MachineSpec(board="q35"),
+    "q35-full": MachineSpec(board="q35", network=True, rng=True, disks=(Disk(path=Path("c.raw")),)),
+}
+WIRING = Wiring(qmp="socket,fd=5", console="socket,fd=6", report="socket,fd=7")
+
+
+def rendered(machine: Machine) -> str:
+    """One option with its value per line, then the wishes, then the command line."""
+    lines = ["[qemu]"]
+    for word in machine.qemu_argv(kernel=Path("vmlinux"), wiring=WIRING, extra_cmdline=("quiet",)):
+        if word.startswith("-"):
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    lines += ["", "[kconfig]"]
+    lines += [f"{wish.symbol}={wish.value}  # {wish.origin.file}: {wish.why}" for wish in machine.wishes]
+    lines += ["", "[cmdline]", *machine.cmdline]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_machine_is_as_in_its_golden_file(name: str) -> None:
+    path = GOLDEN / f"{name}.txt"
+    text = rendered(compose(SPECS[name]))
+    if os.environ.get("UNILINUX_GOLDEN"):
+        path.write_text(text)
+    assert path.read_text() == text
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(SPECS)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_wishes_name_the_line_that_makes_them(name: str) -> None:
+    for wish in compose(SPECS[name]).wishes:
+        assert wish.origin.line is not None
+        line = (PROJECT / wish.origin.file).read_text().splitlines()[wish.origin.line - 1]
+        assert f'wish("{wish.symbol}"' in line
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_wishes_do_not_contradict_each_other(name: str) -> None:
+    values: dict[str, str] = {}
+    for wish in compose(SPECS[name]).wishes:
+        assert values.setdefault(wish.symbol, wish.value) == wish.value
+
+
+def test_memory_and_forwards_are_no_matter_of_the_kernel() -> None:
+    small = compose(MachineSpec(network=True))
+    large = compose(MachineSpec(network=True, memory_mib=512, forwards=(Forward(host=1, guest=2),)))
+    assert small.wishes == large.wishes
+    assert small.cmdline == large.cmdline
+
+
+def test_second_cpu_needs_smp() -> None:
+    assert "SMP" not in {wish.symbol for wish in compose(MachineSpec(cpus=1)).wishes}
+    assert "SMP" in {wish.symbol for wish in compose(MachineSpec(cpus=2)).wishes}
+
+
+def test_description_is_json() -> None:
+    described = compose(SPECS["microvm-server"]).describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["forwards"] == ["8080:80", "0:443"]
+    assert described["blocks"] == ["microvm", "cpu", "memory", "console", "exit", "virtio-mmio", "net"]
+
+
+def test_backend_without_options() -> None:
+    wiring = Wiring(qmp="stdio", console="pipe,path=/dev/console", report="null")
+    assert wiring.arguments() == (
+        "-chardev", "stdio,id=qmp", "-mon", "chardev=qmp,mode=control",
+        "-chardev", "pipe,id=console,path=/dev/console",
+        "-chardev", "null,id=report",
+    )  # fmt: skip
+
+
+def test_unknown_board_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        compose(MachineSpec(board="microwm"))
+    assert caught.value.message == ("there is no machine 'microwm'; did you mean 'microvm'? (known: microvm, q35)")

@@ -1,0 +1,1 @@
+"""Applications: manifest, catalogue, build, configuration files, init and the tree of the image."""

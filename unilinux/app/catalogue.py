@@ -1,0 +1,114 @@
+"""The applications that there are: the folders below ``apps/``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from unilinux.app.manifest import Manifest
+from unilinux.core.document import key_lines, read_document
+from unilinux.core.errors import ManifestError, UsageError
+from unilinux.core.suggest import unknown
+
+MANIFEST_FILE = "app.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """A Kconfig symbol that the application asks for, with the place and the reason."""
+
+    symbol: str
+    value: str
+    file: Path
+    line: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """An application: its manifest, and the folder in which the manifest's local files lie."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """The manifest's file."""
+        return self.folder / MANIFEST_FILE
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The ``[kernel]`` table with lines, and the comments behind the entries as reasons."""
+        text = self.path.read_text(encoding="utf-8")
+        lines = key_lines(text)
+        return tuple(
+            Need(
+                symbol=symbol,
+                value=value,
+                file=self.path,
+                line=(line := lines.get(f"kernel.{symbol}")),
+                why=_comment(text, line),
+            )
+            for symbol, value in self.manifest.kernel.items()
+        )
+
+
+class Catalogue:
+    """The applications below a folder. Nothing is read before it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all applications, sorted."""
+        return tuple(sorted(path.parent.name for path in self._root.glob(f"*/{MANIFEST_FILE}")))
+
+    def find(self, name: str) -> App:
+        """The application of that name.
+
+        :raise UsageError: there is none; the message suggests the nearest.
+        :raise ManifestError: its manifest doesn't hold.
+        """
+        if name not in self.names:
+            raise UsageError(unknown("application", name, self.names), hint="./x apps   lists them")
+        return load_app(self._root / name)
+
+    def all(self) -> tuple[App, ...]:
+        """Every application, sorted by name.
+
+        :raise ManifestError: a manifest doesn't hold.
+        """
+        return tuple(self.find(name) for name in self.names)
+
+
+def load_catalogue(root: Path) -> Catalogue:
+    """The catalogue of a folder that holds one folder per application."""
+    return Catalogue(root)
+
+
+def load_app(folder: Path) -> App:
+    """Read ``folder/app.toml`` and check that the folder fits it.
+
+    :raise ManifestError: it doesn't hold, is not named as its folder, or misses a local file.
+    """
+    path = folder / MANIFEST_FILE
+    manifest = read_document(path, Manifest)
+    problems = []
+    if manifest.name != folder.name:
+        problems.append(f"{path}: name: {manifest.name!r} must be the folder's name, {folder.name!r}")
+    sources = manifest.source.files if manifest.source.kind == "local" else ()
+    wanted = [*sources, *(name for file in manifest.files for name in (file.local, file.template) if name is not None)]
+    problems += [f"{path}: {name} does not exist in {folder}" for name in wanted if not (folder / name).is_file()]
+    if problems:
+        raise ManifestError(f"{path}: the folder does not fit the manifest", details=problems)
+    return App(folder=folder, manifest=manifest)
+
+
+def _comment(text: str, line: int | None) -> str:
+    """What stands behind the ``#`` on a line of simple ``KEY = "value"`` form."""
+    if line is None:
+        return ""
+    found = re.match(r"""[^#"']*("[^"]*"|'[^']*')?\s*#\s*(.*)""", text.splitlines()[line - 1])
+    return found[2].strip() if found else ""

@@ -1,0 +1,97 @@
+"""Compiling init for one application: a few kilobytes, static, on the kernel's own nolibc."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from unilinux.app.catalogue import App
+from unilinux.app.render import render
+from unilinux.core.command import run
+from unilinux.core.errors import BuildError
+from unilinux.core.files import digest_file, digest_tree, write_atomically
+from unilinux.core.store import Output, Step, Store, Workspace
+
+SIZE_LIMIT_BYTES = 16 * 1024
+
+_HERE = Path(__file__).parent
+_NOLIBC = Path("tools/include/nolibc")
+_FLAGS = (
+    "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-s",
+    "-fno-ident", "-fno-stack-protector", "-fcf-protection=none", "-fno-asynchronous-unwind-tables",
+    "-ffunction-sections", "-fdata-sections",
+    "-Wl,--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro",
+)  # fmt: skip
+
+
+def build_init(
+    app: App,
+    *,
+    kernel: Path,
+    headers: Path,
+    headers_digest: str,
+    store: Store,
+    tty: str = "ttyS0",
+    syscall: str = "trap",
+) -> Output:
+    """A folder with ``init``, the program that starts this application.
+
+    :param kernel: a kernel source tree; its ``tools/include/nolibc`` is used.
+    :param headers: a folder with ``include/``, as the kernel's ``headers_install`` makes it.
+    :param headers_digest: the digest of that folder.
+    :param tty: the terminal, below ``/dev``, that the application gets.
+    :param syscall: how programs enter the kernel, as init reports it.
+    :raise ManifestError: a string of the manifest can't be one of C.
+    :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
+    """
+    plan = init_plan(app, tty=tty, syscall=syscall)
+    source = _HERE / "init.c"
+    nolibc = kernel / _NOLIBC
+    if not (nolibc / "nolibc.h").is_file():
+        raise BuildError(f"{kernel} is no kernel source tree: it has no {_NOLIBC}/nolibc.h")
+    step = Step(
+        name="init",
+        label=f"compiling init for {app.manifest.name}",
+        spec={"plan": plan, "flags": _FLAGS, "gcc": run(["gcc", "--version"]).output.partition("\n")[0]},
+        inputs={"init.c": digest_file(source), "nolibc": digest_tree(nolibc), "headers": headers_digest},
+        code=(sys.modules[__name__],),
+    )
+    return store.run(step, lambda space: _compile(space, plan, source, nolibc, headers))
+
+
+def init_plan(app: App, *, tty: str = "ttyS0", syscall: str = "trap") -> str:
+    """The text of ``plan.h``: the manifest's run table as C.
+
+    :raise ManifestError: a string of the manifest can't be one of C.
+    """
+    settings = app.manifest.run
+    return render(
+        _HERE / "plan.h.j2",
+        {
+            "tty": f"/dev/{tty}",
+            "syscall": syscall,
+            "hostname": settings.hostname,
+            "open_files": settings.open_files,
+            "network": settings.network,
+            "cwd": settings.cwd,
+            "mounts": settings.mount_points,
+            "argv": settings.argv,
+            "env": settings.env,
+        },
+    )
+
+
+def _compile(space: Workspace, plan: str, source: Path, nolibc: Path, headers: Path) -> None:
+    write_atomically(space.scratch / "plan.h", plan)
+    target = space.out / "init"
+    builtin = run(["gcc", "-print-file-name=include"]).output.strip()
+    include: list[str | Path] = ["-nostdinc", "-isystem", nolibc, "-isystem", headers / "include", "-isystem", builtin]
+    run(
+        ["gcc", *_FLAGS, *include, "-include", "nolibc.h", "-I", space.scratch, "-o", target, source, "-lgcc"],
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        log=space.log,
+    )
+    size = target.stat().st_size
+    if size > SIZE_LIMIT_BYTES:
+        raise BuildError(f"init has {size} bytes, more than the {SIZE_LIMIT_BYTES} it may have")

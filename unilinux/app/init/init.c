@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The first process: prepares what the manifest asks for and becomes the
+ * application by execve(). It is built with the kernel's nolibc; plan.h is
+ * generated from the manifest.
+ *
+ * It exits with 127 when the application isn't there, with 126 when it cannot
+ * be executed, with 125 when something before that failed.
+ */
+#include <linux/resource.h>
+#include <linux/sockios.h>
+
+#define SETUP_FAILED	125
+#define EXEC_FAILED	126
+#define EXEC_NOT_FOUND	127
+
+/* From the kernel's interface; <linux/if.h> itself wants a C library's <sys/socket.h>. */
+#define AF_INET		2
+#define SOCK_DGRAM	2
+#define IFF_UP		1
+
+struct interface_request {
+	char name[16];
+	short flags;
+	char unused[22];
+};
+
+struct mount_point {
+	const char *type;
+	const char *target;
+};
+
+#include "plan.h"
+
+static const char *error_text(int error)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} texts[] = {
+		{ EPERM,	"Operation not permitted" },
+		{ ENOENT,	"No such file or directory" },
+		{ ENXIO,	"No such device or address" },
+		{ E2BIG,	"Argument list too long" },
+		{ ENOEXEC,	"Exec format error (not a program this kernel can run)" },
+		{ ENOMEM,	"Cannot allocate memory" },
+		{ EACCES,	"Permission denied" },
+		{ EBUSY,	"Device or resource busy" },
+		{ ENODEV,	"No such device (the kernel was built without it)" },
+		{ ENOTDIR,	"Not a directory" },
+		{ EINVAL,	"Invalid argument" },
+		{ ENOSYS,	"Function not implemented (the kernel was built without it)" },
+		{ EAFNOSUPPORT,	"Address family not supported (the kernel was built without it)" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].error == error)
+			return texts[i].text;
+	return NULL;
+}
+
+/* Says "unilinux: cannot VERB WHAT: why". */
+static void complain(const char *verb, const char *what, int error)
+{
+	const char *text = error_text(error);
+
+	if (text)
+		printf("unilinux: cannot %s %s: %s\n", verb, what, text);
+	else
+		printf("unilinux: cannot %s %s: error %d\n", verb, what, error);
+}
+
+/*
+ * The kernel has opened /dev/console, which can never be a controlling
+ * terminal. The serial line behind it can, and then the host's control
+ * characters become signals for the application.
+ */
+static void take_terminal(void)
+{
+	int fd, target;
+
+	my_syscall0(__NR_setsid);
+	fd = open(PLAN_TTY, O_RDWR);
+	if (fd < 0 || ioctl(fd, TIOCSCTTY, 0)) {
+		complain("take the terminal", PLAN_TTY, errno);
+		return;
+	}
+	for (target = 0; target <= 2; target++)
+		dup2(fd, target);
+	if (fd > 2)
+		close(fd);
+}
+
+static void mount_all(void)
+{
+	const struct mount_point *point;
+
+	for (point = plan_mounts; point->type; point++) {
+		if (mount(point->type, point->target, point->type, 0, NULL)) {
+			complain("mount", point->target, errno);
+			exit(SETUP_FAILED);
+		}
+	}
+}
+
+static void set_hostname(void)
+{
+	long ret = my_syscall2(__NR_sethostname, PLAN_HOSTNAME, sizeof(PLAN_HOSTNAME) - 1);
+
+	if (ret < 0)
+		complain("set the host name", PLAN_HOSTNAME, -ret);
+}
+
+static void limit_open_files(void)
+{
+	const struct rlimit64 limit = { PLAN_OPEN_FILES, PLAN_OPEN_FILES };
+	long ret = my_syscall4(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL);
+
+	if (ret < 0)
+		complain("set the limit", "of open files", -ret);
+}
+
+static void loopback_up(void)
+{
+	struct interface_request request = { .name = "lo", .flags = IFF_UP };
+	long fd = my_syscall3(__NR_socket, AF_INET, SOCK_DGRAM, 0);
+
+	if (fd < 0) {
+		complain("bring up", "lo", -fd);
+		exit(SETUP_FAILED);
+	}
+	if (ioctl(fd, SIOCSIFFLAGS, &request))
+		complain("bring up", "lo", errno);
+	close(fd);
+}
+
+static int current_ring(void)
+{
+	unsigned int cs;
+
+	asm("mov %%cs, %0" : "=r"(cs));
+	return cs & 3;
+}
+
+int main(void)
+{
+	mount_all();
+	take_terminal();
+	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), PLAN_SYSCALL);
+	set_hostname();
+	limit_open_files();
+	if (PLAN_NETWORK)
+		loopback_up();
+	if (chdir(PLAN_CWD)) {
+		complain("enter", PLAN_CWD, errno);
+		return SETUP_FAILED;
+	}
+	printf("unilinux: starting %s\n", plan_argv[0]);
+	execve(plan_argv[0], plan_argv, plan_envp);
+	complain("execute", plan_argv[0], errno);
+	return errno == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
+}

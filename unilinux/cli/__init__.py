@@ -1,0 +1,1 @@
+"""The edge between the library and a person at a terminal: what every task needs."""

@@ -1,0 +1,1 @@
+"""Sources from Debian's archives, by apt's own client, without root and verified."""

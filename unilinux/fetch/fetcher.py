@@ -1,0 +1,207 @@
+"""Verified downloads, kept by digest: what is there once is never asked for again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from unilinux.core.errors import DownloadError
+from unilinux.core.events import Progress, StepHandle
+from unilinux.core.files import digest_file, explained_disk_errors, locked, write_atomically
+from unilinux.core.layout import Layout
+from unilinux.fetch.apt import Offer, PrivateApt
+
+_SHOWN = 8  # offers that an error lists
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A verified file in the cache, and the version that it is."""
+
+    path: Path
+    version: str
+    sha256: str
+
+
+class Fetcher:
+    """Packages and source files, from ``downloads/`` or else through a private apt."""
+
+    def __init__(self, layout: Layout, progress: Progress) -> None:
+        self._layout = layout
+        self._progress = progress
+        self._home = layout.cache / "apt"
+        self._apt = PrivateApt(self._home, log=layout.logs / "apt.log")
+
+    def debian_package(self, package: str, version: str | None, sha256: str | None = None) -> Fetched:
+        """A binary package, in the pinned ``version`` if it is offered, else a near one.
+
+        Debian withdraws old point releases: the newest version of the same upstream
+        series then takes the place of the pinned one, which is said as a note. What
+        was taken is remembered in the cache, so that it stays the same there.
+        ``sha256`` is what the pinned version must have.
+
+        :raise DownloadError: nothing that fits is offered, or it could not be fetched whole.
+        """
+        with self._progress.step("fetch", f"{package} from Debian") as step:
+            record = self._home / "resolved" / f"{package}={version or 'newest'}.json"
+            found = self._kept_package(record, version, sha256)
+            if found:
+                step.cached()
+                return found
+            with self._working(step):
+                found = self._kept_package(record, version, sha256)
+                return found or self._resolve_package(step, record, package, version, sha256)
+
+    def debian_source_file(self, source: str, file: str, sha256: str) -> Path:
+        """One file of a Debian source package, whichever version of the package has it.
+
+        :raise DownloadError: no offered version has that file with that digest, or
+            it could not be fetched whole.
+        """
+        with self._progress.step("fetch", file) as step:
+            found = self._kept(sha256)
+            if found:
+                step.cached()
+                return found
+            with self._working(step):
+                found = self._kept(sha256)
+                if found:
+                    return found
+
+                def choose(offers: Sequence[Offer]) -> Offer | None:
+                    return next((offer for offer in offers if (offer.file, offer.sha256) == (file, sha256)), None)
+
+                asked = f"{file} with SHA-256 {sha256} in Debian's source package {source}"
+                return self._obtain(step, asked, lambda: self._apt.source_files(source), choose).path
+
+    def _resolve_package(
+        self, step: StepHandle, record: Path, package: str, version: str | None, sha256: str | None
+    ) -> Fetched:
+        def choose(offers: Sequence[Offer]) -> Offer | None:
+            pinned = next((offer for offer in offers if offer.version == version), None)
+            if pinned and sha256 and pinned.sha256 != sha256:
+                raise DownloadError(
+                    f"{package} {version} is pinned to another content than Debian offers",
+                    details=(f"pinned SHA-256  {sha256}", f"offered SHA-256 {pinned.sha256}"),
+                    hint="if the pin is wrong, correct it in configs/kernels.toml",
+                )
+            return pinned or next((offer for offer in offers if _same_series(offer.version, version)), None)
+
+        asked = f"{package} {version}" if version else package
+        found = self._obtain(step, asked, lambda: self._apt.packages(package), choose)
+        if version and found.version != version:
+            self._progress.note(f"{package} {version} is not offered any more; {found.version} is used instead")
+        content = {"package": package, "version": found.version, "sha256": found.sha256}
+        write_atomically(record, json.dumps(content, indent=1) + "\n")
+        return found
+
+    def _obtain(
+        self,
+        step: StepHandle,
+        asked: str,
+        offers: Callable[[], Sequence[Offer]],
+        choose: Callable[[Sequence[Offer]], Offer | None],
+    ) -> Fetched:
+        """Choose and download; with fresh lists when the old ones don't lead to the file."""
+        fresh = not self._apt.has_lists
+        while True:
+            if fresh:
+                step.detail("fetching Debian's package lists")
+                self._apt.update()
+            offered = offers()
+            offer = choose(offered)
+            try:
+                if offer is None:
+                    raise self._not_offered(asked, offered)
+                return self._download(step, offer)
+            except DownloadError:
+                if fresh:
+                    raise
+                fresh = True
+
+    def _download(self, step: StepHandle, offer: Offer) -> Fetched:
+        kept = self._kept(offer.sha256)
+        if kept:
+            return Fetched(kept, offer.version, offer.sha256)
+        whole = offer.size_bytes / 1e6
+        part = self._partial / offer.file
+
+        def tell(size_bytes: int) -> None:
+            step.detail(f"{offer.file}: {size_bytes / 1e6:.1f} of {whole:.1f} MB")
+
+        tell(0)
+        self._apt.download(offer, part, tell)
+        # apt only links to a file that is on this host already (file: sources).
+        if part.is_symlink():
+            origin = part.resolve()
+            part.unlink()
+            shutil.copyfile(origin, part)
+        arrived = digest_file(part)
+        if arrived != offer.sha256:
+            raise DownloadError(
+                f"{offer.file} arrived with another content than was promised",
+                details=(f"promised SHA-256 {offer.sha256}", f"arrived SHA-256  {arrived}"),
+                hint="run the same command again; nothing of the file was kept",
+            )
+        part.chmod(0o444)
+        target = self._layout.downloads / f"{offer.sha256}-{offer.file}"
+        os.replace(part, target)
+        return Fetched(target, offer.version, offer.sha256)
+
+    def _kept(self, sha256: str) -> Path | None:
+        return next(iter(self._layout.downloads.glob(f"{sha256}-*")), None)
+
+    def _kept_package(self, record: Path, version: str | None, sha256: str | None) -> Fetched | None:
+        """What this cache took for the same question before, or else the pinned file itself."""
+        if record.exists():
+            before = json.loads(record.read_text())
+            path = self._kept(before["sha256"])
+            if path:
+                return Fetched(path, before["version"], before["sha256"])
+        path = self._kept(sha256) if sha256 else None
+        return Fetched(path, version, sha256) if path and version and sha256 else None
+
+    def _not_offered(self, asked: str, offered: Sequence[Offer]) -> DownloadError:
+        lines = [f"offered: {offer.version}  {offer.file}  {offer.sha256}" for offer in offered]
+        if len(lines) > _SHOWN:
+            lines[_SHOWN:] = [f"… and {len(lines) - _SHOWN} more"]
+        reason = "" if lines else ": they offer no version of it"
+        return DownloadError(
+            f"this host's package sources don't have {asked}{reason}",
+            details=(*lines, *self._apt.problems),
+            hint="see that /etc/apt has a Debian source that offers it, and that the network works",
+        )
+
+    @property
+    def _partial(self) -> Path:
+        return self._layout.downloads / "partial"
+
+    @contextmanager
+    def _working(self, step: StepHandle) -> Iterator[None]:
+        """The one run that uses the private apt; whatever it leaves half-done is removed."""
+        with explained_disk_errors(self._layout.cache):
+            self._home.mkdir(parents=True, exist_ok=True)
+            self._layout.downloads.mkdir(parents=True, exist_ok=True)
+            with locked(self._home / "lock", lambda: step.detail("waiting for another run's download")):
+                shutil.rmtree(self._partial, ignore_errors=True)  # of a run that was killed
+                self._partial.mkdir()
+                try:
+                    yield
+                finally:
+                    shutil.rmtree(self._partial, ignore_errors=True)
+
+
+def _same_series(version: str, pinned: str | None) -> bool:
+    """Whether both are of one upstream series: 6.12.117-1 and 6.12.120-2, not 6.13.1-1."""
+    return pinned is None or _series(version) == _series(pinned)
+
+
+def _series(version: str) -> tuple[str, ...]:
+    upstream = version.split(":", 1)[-1]
+    return tuple(re.findall(r"\d+", upstream)[:2])

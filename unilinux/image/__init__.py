@@ -1,0 +1,1 @@
+"""Where all parts meet: from a request to an image, as one cached graph of steps."""

@@ -1,0 +1,106 @@
+"""A finished image: its files, and ``image.json``, which says how it came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unilinux.core.files import digest_file
+from unilinux.core.store import Output
+from unilinux.image.request import Plan
+
+SCHEMA = 1
+RECORD_FILE = "image.json"
+
+# What an image's folder holds, by the names under which image.json lists them.
+ARTIFACTS: Mapping[str, str] = {
+    "vmlinux": "vmlinux",
+    "bzImage": "bzImage",
+    "vmlinux_debug": "vmlinux.debug",
+    "system_map": "System.map",
+    "config": "config",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One file of the image; ``size`` in bytes."""
+
+    path: Path
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Artifact:
+        """Look at a file."""
+        return cls(path=path, size=path.stat().st_size, sha256=digest_file(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A built image in its folder. ``record`` is the content of ``image.json``."""
+
+    plan: Plan
+    folder: Path
+    record: Mapping[str, Any]
+    steps: tuple[Output, ...]
+
+    @property
+    def vmlinux(self) -> Path:
+        """The stripped PVH kernel with the application inside: what QEMU boots."""
+        return self.folder / ARTIFACTS["vmlinux"]
+
+    def to_json(self) -> dict[str, Any]:
+        """``image.json`` with full paths, and how each step went in this run."""
+        artifacts = {
+            name: {**entry, "path": str(self.folder / entry["path"])}
+            for name, entry in self.record["artifacts"].items()
+        }
+        steps = [
+            {"name": step.name, "key": step.key, "cached": step.cached, "seconds": round(step.seconds, 3)}
+            for step in self.steps
+        ]
+        return {**self.record, "folder": str(self.folder), "artifacts": artifacts, "steps": steps}
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        record = self.record
+        rows = [
+            f"{record['name']}: {record['summary']}",
+            f"  kernel   Linux {record['kernel']['version']}, {record['config']['symbols']} symbols configured",
+        ]
+        for name in ("vmlinux", "bzImage"):
+            rows.append(f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {self.folder / name}")
+        return "\n".join([*rows, f"  boot it  ./x run --app {record['app']} --profile {record['profile']}"])
+
+
+def make_record(
+    plan: Plan, *, kernel: Mapping[str, Any], symbols: int, folder: Path, parts: Mapping[str, int], inputs: Mapping[str, str]
+) -> dict[str, Any]:
+    """The content of ``image.json``: the same for the same inputs, on every host.
+
+    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role.
+    """
+    manifest = plan.app.manifest
+    artifacts = {name: Artifact.of(folder / file) for name, file in ARTIFACTS.items()}
+    return {
+        "schema": SCHEMA,
+        "name": plan.name,
+        "summary": manifest.summary,
+        "app": manifest.name,
+        "app_version": manifest.version,
+        "profile": plan.profile.name,
+        "machine": plan.machine.describe(),
+        "cmdline": " ".join((*plan.machine.cmdline, *plan.cmdline)),
+        "kernel": dict(kernel),
+        "config": {"symbols": symbols},
+        "artifacts": {
+            name: {"path": artifact.path.name, "size": artifact.size, "sha256": artifact.sha256}
+            for name, artifact in artifacts.items()
+        },
+        "sizes": dict(parts),
+        "inputs": dict(sorted(inputs.items())),
+        "reproduce": plan.command,
+    }

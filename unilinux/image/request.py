@@ -1,0 +1,104 @@
+"""What the user asks for, and the plan that comes of it: pure values, nothing is built here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from unilinux.app.catalogue import App, Catalogue
+from unilinux.core.document import key_lines
+from unilinux.core.layout import Layout
+from unilinux.kconfig.profile import Profile, read_profile
+from unilinux.kconfig.wish import Layer, Origin, Wish
+from unilinux.machine.compose import Machine, compose
+from unilinux.machine.spec import Forward, MachineSpec
+
+DEFAULT_BOARD = "microvm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An image to build. None stands for what the application and its profile say."""
+
+    app: str
+    profile: str | None = None
+    board: str | None = None
+    memory_mib: int | None = None
+    forwards: tuple[Forward, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """All that is decided before anything is built."""
+
+    app: App
+    profile: Profile
+    machine: Machine
+
+    @property
+    def name(self) -> str:
+        """The image's name, which is that of its folder below ``build/``."""
+        board = self.machine.spec.board
+        suffix = "" if board == DEFAULT_BOARD else f"-{board}"
+        return f"{self.app.manifest.name}-{self.profile.name}{suffix}"
+
+    @property
+    def cmdline(self) -> tuple[str, ...]:
+        """The profile's words of the kernel's command line; the machine brings its own."""
+        return self.profile.cmdline
+
+    @property
+    def command(self) -> str:
+        """The command that reproduces the image."""
+        words = ["./x", "build", "--app", self.app.manifest.name, "--profile", self.profile.name]
+        board = self.machine.spec.board
+        return " ".join(words + (["--machine", board] if board != DEFAULT_BOARD else []))
+
+    def forwarding(self, ports: tuple[int, ...]) -> Plan:
+        """The same plan with a free port of the host in front of each of these."""
+        forwards = tuple(Forward(host=0, guest=port) for port in ports)
+        return replace(self, machine=compose(replace(self.machine.spec, forwards=forwards)))
+
+    def layers(self, layout: Layout) -> tuple[Layer, ...]:
+        """Who wishes what of the kernel: the profile, the machine, the image's form, the application."""
+        needs = tuple(
+            Wish(need.symbol, need.value, Origin(_relative(need.file, layout), need.line), need.why)
+            for need in self.app.needs
+        )
+        name = self.app.manifest.name
+        return (
+            self.profile.layer,
+            Layer(name=f"machine {self.machine.spec.board}", wishes=self.machine.wishes),
+            Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
+        )
+
+
+def make_plan(request: Request, layout: Layout) -> Plan:
+    """Look up and compose what the request names.
+
+    :raise UsageError: an unknown application, profile or machine, or values that don't fit.
+    :raise ManifestError: a manifest or profile that doesn't hold.
+    """
+    app = Catalogue(layout.apps).find(request.app)
+    manifest = app.manifest
+    profile = read_profile(layout.profiles, request.profile or manifest.profile, root=layout.project)
+    defaults = profile.machine
+    spec = MachineSpec(
+        board=request.board or defaults.board or DEFAULT_BOARD,
+        memory_mib=request.memory_mib or max(manifest.run.memory_mib, defaults.memory_mib or 0),
+        cpus=defaults.cpus or 1,
+        network=manifest.run.network,
+        forwards=request.forwards,
+    )
+    return Plan(app=app, profile=profile, machine=compose(spec))
+
+
+def _mount_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:
+    line = key_lines(app.path.read_text(encoding="utf-8")).get("run.mounts")
+    origin = Origin(_relative(app.path, layout), line)
+    symbols = dict.fromkeys(mount.symbol for mount in app.manifest.run.mount_points)
+    return tuple(Wish(symbol, "y", origin, "init mounts it") for symbol in symbols)
+
+
+def _relative(path: object, layout: Layout) -> str:
+    text = str(path)
+    return text.removeprefix(f"{layout.project}/")

@@ -1,0 +1,115 @@
+"""Profiles: named kinds of kernels, each a TOML file that may extend another one.
+
+schema = 1
+summary = "…"
+extends = "tiny"                # overrules that profile's symbols where they differ
+cmdline = ["quiet"]             # behind the extended profile's
+
+[machine]                       # what a machine is unless the user says otherwise
+cpus = 2
+
+[kernel]
+INET = "y"                      # why
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from unilinux.core.document import Field, Model, key_lines, read_document
+from unilinux.core.errors import ManifestError, UsageError
+from unilinux.core.suggest import did_you_mean, unknown
+from unilinux.kconfig.table import wishes_from_table
+from unilinux.kconfig.wish import Layer
+
+
+class MachineDefaults(Model):
+    """What a profile says of the machine; None where it says nothing. Memory in MiB."""
+
+    board: str | None = None
+    memory_mib: int | None = None
+    cpus: int | None = None
+
+    def over(self, other: MachineDefaults) -> MachineDefaults:
+        """These values, and ``other``'s where there is none."""
+        own = {name: value for name, value in self if value is not None}
+        return other.model_copy(update=own)
+
+
+class ProfileDocument(Model):
+    """A profile's file, as it is written."""
+
+    # Named so in the file; BaseModel has a deprecated method of that name.
+    version_of_schema: Literal[1] = Field(alias="schema")
+    summary: str
+    extends: str | None = None
+    cmdline: tuple[str, ...] = ()
+    machine: MachineDefaults = MachineDefaults()
+    kernel: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A profile together with all that it extends.
+
+    ``chain`` names them, itself last. ``cmdline`` and ``machine`` are joined
+    along the chain; ``layer`` stands on the extended profile's layer.
+    """
+
+    name: str
+    summary: str
+    chain: tuple[str, ...]
+    layer: Layer
+    cmdline: tuple[str, ...] = ()
+    machine: MachineDefaults = field(default_factory=MachineDefaults)
+
+
+def profile_names(folder: Path) -> tuple[str, ...]:
+    """The names of all profiles in a folder, sorted."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def read_profile(folder: Path, name: str, *, root: Path) -> Profile:
+    """Read ``NAME.toml`` and all that it extends.
+
+    Origins name the files relative to ``root`` (the project), so that the same
+    project in another folder gives the same values.
+
+    :raise UsageError: there is no profile of that name.
+    :raise ManifestError: a file that is malformed, extends an unknown profile, or itself.
+    """
+    if name not in profile_names(folder):
+        raise UsageError(unknown("profile", name, profile_names(folder)))
+    return _read(folder, name, root, ())
+
+
+def _read(folder: Path, name: str, root: Path, below: tuple[str, ...]) -> Profile:
+    path = folder / f"{name}.toml"
+    document = read_document(path, ProfileDocument)
+    file = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    text = path.read_text(encoding="utf-8")
+    parent = None
+    if document.extends is not None:
+        _check_parent(folder, document.extends, (*below, name), f"{file}:{key_lines(text)['extends']}: extends")
+        parent = _read(folder, document.extends, root, (*below, name))
+    wishes = wishes_from_table(file, text, document.kernel)
+    return Profile(
+        name=name,
+        summary=document.summary,
+        chain=(*(parent.chain if parent else ()), name),
+        layer=Layer(name=f"profile {name}", wishes=wishes, base=parent.layer if parent else None),
+        cmdline=tuple(dict.fromkeys((*(parent.cmdline if parent else ()), *document.cmdline))),
+        machine=document.machine.over(parent.machine) if parent else document.machine,
+    )
+
+
+def _check_parent(folder: Path, parent: str, chain: tuple[str, ...], where: str) -> None:
+    if parent in chain:
+        circle = " -> ".join((*chain[chain.index(parent) :], parent))
+        raise ManifestError(f"{where}: profiles extend each other in a circle: {circle}")
+    if parent not in profile_names(folder):
+        near = did_you_mean(parent, profile_names(folder))
+        guess = f"; did you mean {near!r}?" if near else f" (known: {', '.join(profile_names(folder))})"
+        raise ManifestError(f"{where}: there is no profile {parent!r}{guess}")

@@ -1,0 +1,61 @@
+"""A wish: one Kconfig symbol that somebody wants to have one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks: a file, and the line in it when there is one.
+
+    >>> str(Origin("configs/profiles/net.toml", 12))
+    'configs/profiles/net.toml:12'
+    """
+
+    file: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """``symbol`` (without ``CONFIG_``) shall have ``value``.
+
+    ``value`` is written as in a profile: ``y`` or ``n``, a number, a hexadecimal
+    number with its ``0x``, or a string without quotes. ``why`` is a reason for
+    people; it changes nothing.
+    """
+
+    symbol: str
+    value: str
+    origin: Origin
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The wishes of one party: a profile, a machine, an application.
+
+    ``base`` is the layer that this one may overrule, as a profile overrules the
+    one it extends. Layers that don't stand on each other must not contradict.
+    """
+
+    name: str
+    wishes: tuple[Wish, ...]
+    base: Layer | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json` and for cache keys."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Layer:
+        """The value that :meth:`to_json` was made from."""
+        wishes = tuple(Wish(**{**wish, "origin": Origin(**wish["origin"])}) for wish in data["wishes"])
+        base = cls.from_json(data["base"]) if data["base"] else None
+        return cls(name=data["name"], wishes=wishes, base=base)

@@ -1,0 +1,1 @@
+"""The Linux kernel: its source, the patch series on it, and its build."""

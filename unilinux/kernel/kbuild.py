@@ -1,0 +1,246 @@
+"""Building a kernel in three steps: user headers, all objects, and the image with its initramfs.
+
+Only the last knows the application, and it compiles no kernel code: an
+application's change costs a relink.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import unilinux.kernel.make
+from unilinux.core.command import run
+from unilinux.core.errors import BuildError, ConfigError
+from unilinux.core.files import digest_bytes, digest_file
+from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, tool_versions, view
+from unilinux.kernel.source import KernelTree
+
+# Relative to the output folder. usr/Makefile takes a single file *.cpio as it is.
+INITRAMFS = "usr/unilinux.cpio"
+
+REQUIRED: Mapping[str, str] = MappingProxyType(
+    {
+        "BLK_DEV_INITRD": "y",
+        "INITRAMFS_SOURCE": INITRAMFS,
+        "INITRAMFS_COMPRESSION_NONE": "y",  # vmlinux isn't compressed: unpacking would only cost time
+        "PVH": "y",
+    }
+)
+"""Kconfig symbols, without ``CONFIG_``, that a configuration must have to be built here."""
+
+_CODE = (sys.modules[__name__], unilinux.kernel.make)
+# XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h): where a PVH loader enters.
+_PVH_NOTE = re.compile(r"^\s*Xen\s+0x\w+\s+.*\(0x0*12\)", re.MULTILINE)
+# What linking makes anew each time, so that it isn't copied in vain.
+_LINKED = (
+    "vmlinux",
+    "vmlinux.o",
+    ".tmp_vmlinux*",
+    "System.map",
+    "arch/x86/boot/bzImage",
+    "arch/x86/boot/vmlinux.bin",
+    "arch/x86/boot/compressed/vmlinux",
+    "arch/x86/boot/compressed/vmlinux.bin*",
+    "arch/x86/boot/compressed/piggy.*",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelImage:
+    """A linked kernel in the store."""
+
+    output: Output
+
+    @property
+    def vmlinux(self) -> Path:
+        """Stripped ELF with a PVH entry: what QEMU boots directly."""
+        return self.output.path / "vmlinux"
+
+    @property
+    def debug(self) -> Path:
+        """The same with symbols, and with debug information if the configuration has it."""
+        return self.output.path / "vmlinux.debug"
+
+    @property
+    def bzimage(self) -> Path:
+        """The same for other loaders."""
+        return self.output.path / "bzImage"
+
+    @property
+    def system_map(self) -> Path:
+        """Addresses of all symbols."""
+        return self.output.path / "System.map"
+
+    @property
+    def config(self) -> Path:
+        """The configuration, as the kernel's own Kconfig left it."""
+        return self.output.path / "config"
+
+
+def install_headers(tree: KernelTree, *, store: Store) -> Output:
+    """The kernel's headers for programs, in ``include/``.
+
+    :raise BuildError: with make's own lines.
+    """
+    step = Step(
+        name="kernel-headers",
+        label=f"headers of Linux {tree.release}",
+        spec={},
+        inputs={"tree": tree.output.digest},
+        code=_CODE,
+    )
+
+    def action(space: Workspace) -> None:
+        tools = compiler_wrapper(space.scratch / "tools")
+        with view(tree.path, space.scratch / "view") as place:
+            label = f"making the headers of Linux {tree.release}"
+            make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label)
+            # “headers” instead of “headers_install”: the latter copies with rsync, and that is all.
+            headers = place / OBJECTS / "usr/include"
+            shutil.copytree(headers, space.out / "include", ignore=_all_but_headers)
+
+    return store.run(step, action)
+
+
+def _all_but_headers(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".h") and not Path(folder, name).is_dir()]
+
+
+def compile_objects(tree: KernelTree, config: str, *, store: Store) -> Output:
+    """Every object of a kernel with the ``.config`` text ``config``: all but the final link.
+
+    :raise ConfigError: ``config`` lacks what :data:`REQUIRED` asks for, or isn't what
+        the kernel's own Kconfig makes of it.
+    :raise BuildError: with the compiler's own lines.
+    """
+    asked = parse_config(config)
+    missing = [f"{name}: must be {value}" for name, value in REQUIRED.items() if asked.get(name) != value]
+    if missing:
+        raise ConfigError("the kernel configuration lacks what every image needs", details=missing)
+    step = Step(
+        name="kernel-objects",
+        label=f"compiling Linux {tree.release}",
+        spec={"tools": dict(tool_versions())},
+        inputs={"tree": tree.output.digest, "config": digest_bytes(config.encode())},
+        code=_CODE,
+        # An interrupted compile goes on where it was: kbuild rebuilds an object unless the command
+        # in its .cmd file is the one it would run, and writes that file only after the command
+        # has succeeded. The tree, the configuration and the tools can't have changed: they are in
+        # the key. What was killed in the middle thus has no .cmd file and is made anew.
+        resumable=True,
+        by_key=True,
+    )
+    return store.run(step, lambda space: _compile(space, tree, config))
+
+
+def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
+    tools = compiler_wrapper(space.scratch / "tools")
+    with view(tree.path, space.out) as place:
+        objects = place / OBJECTS
+        _write_if_changed(objects / ".config", config.encode())
+        _write_if_changed(objects / INITRAMFS, _empty_cpio())
+        label = f"compiling Linux {tree.release}"
+        make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
+        _check_config(config, (objects / ".config").read_text())
+        for pattern in _LINKED:
+            for path in objects.glob(pattern):
+                path.unlink()
+        # objtool stays for configurations whose link calls it; what it was made of may go.
+        for path in (objects / "tools").rglob("*.[oa]"):
+            path.unlink()
+
+
+def link_image(
+    tree: KernelTree, objects: Output, initramfs: Path, *, store: Store, initramfs_digest: str | None = None
+) -> KernelImage:
+    """Link the objects with an initramfs (a ``.cpio`` file) to the finished kernel.
+
+    :param initramfs_digest: SHA-256 of the file, if the caller knows it.
+    :raise BuildError: with the linker's own lines; or the result has no PVH entry.
+    """
+    step = Step(
+        name="kernel-image",
+        label=f"linking Linux {tree.release} with the application",
+        spec={},
+        inputs={"objects": objects.digest, "initramfs": initramfs_digest or digest_file(initramfs)},
+        code=_CODE,
+    )
+    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, initramfs)))
+
+
+def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path) -> None:
+    tools = compiler_wrapper(space.scratch / "tools")
+    # A copy, not hard links: some of the tools overwrite their output in place.
+    copy_view(objects.path, space.scratch / "view")
+    with view(tree.path, space.scratch / "view") as place:
+        built = place / OBJECTS
+        config = (built / ".config").read_text()
+        shutil.copyfile(initramfs, built / INITRAMFS)
+        make(
+            place,
+            ["vmlinux", "bzImage"],
+            # “prepare” was done with the objects. It would only build objtool again, the one thing
+            # in an output folder that has absolute paths in its commands.
+            options=["--old-file=prepare"],
+            tools=tools,
+            log=space.log,
+            step=space.step,
+            label=f"linking Linux {tree.release}",
+        )
+        _check_config(config, (built / ".config").read_text())
+        os.replace(built / "arch/x86/boot/bzImage", space.out / "bzImage")
+        os.replace(built / "System.map", space.out / "System.map")
+        os.replace(built / "vmlinux", space.out / "vmlinux.debug")
+        os.replace(built / ".config", space.out / "config")
+    run(["strip", "--strip-all", "-o", space.out / "vmlinux", space.out / "vmlinux.debug"], log=space.log)
+    (space.out / "bzImage").chmod(0o644)
+    notes = run(["readelf", "--notes", "--wide", space.out / "vmlinux"], log=space.log).output
+    if not _PVH_NOTE.search(notes):
+        raise BuildError("the linked vmlinux has no PVH entry: QEMU couldn't boot it", details=notes.splitlines())
+
+
+def parse_config(text: str) -> dict[str, str]:
+    """The symbols of a ``.config``, without ``CONFIG_`` and quotes; ``n`` for what is not set."""
+    symbols = dict.fromkeys(re.findall(r"^# CONFIG_(\w+) is not set$", text, re.MULTILINE), "n")
+    for name, value in re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.MULTILINE):
+        symbols[name] = value[1:-1] if value.startswith('"') else value
+    return symbols
+
+
+def _check_config(asked: str, got: str) -> None:
+    """Kconfig, which make runs again, must agree with what was resolved.
+
+    :raise ConfigError: it doesn't; each symbol is named.
+    """
+    before, after = parse_config(asked), parse_config(got)
+    changed = [
+        f"{name}: asked for {before.get(name, 'n')}, got {after.get(name, 'n')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name, "n") != after.get(name, "n")
+    ]
+    if changed:
+        raise ConfigError("the kernel's Kconfig made something else of the configuration", details=changed)
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    """A newer .config or archive alone would make an interrupted build start over."""
+    if not path.exists() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _empty_cpio() -> bytes:
+    """The shortest archive that the kernel accepts: the trailer, padded to a block of 512 bytes."""
+    name = b"TRAILER!!!\0"
+    # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
+    numbers = (0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, len(name), 0)
+    entry = b"070701" + b"".join(b"%08X" % number for number in numbers) + name
+    return entry.ljust(512, b"\0")

@@ -1,0 +1,188 @@
+"""Running the kernel's make: where it works, in which environment, and what it says.
+
+kbuild writes the path of the source tree into command lines, dependencies and
+debug information. Seen from an output folder *directly inside* the source tree
+that path is ``..`` (Makefile: “building in a subdirectory of the source tree”).
+So the output folder is put into a folder of symbolic links to the real tree's
+entries, and no command, object or image contains an absolute path: object
+trees can be moved, and two caches give the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+from unilinux.core.command import require_tool, run
+from unilinux.core.errors import BuildError, CommandError
+from unilinux.core.events import StepHandle
+from unilinux.core.files import remove_tree
+
+OBJECTS = "objects"  # the output folder inside the view
+
+_SHOWN_ERRORS = 40  # lines of compiler messages that an error shows
+_COMPILED = re.compile(
+    r"^  (CC|AS|LD|AR|HOSTCC|HOSTLD|OBJCOPY|KSYMS|LZ4|GZIP|ZSTD|XZKERN|LZMA|LZO|BZIP2) +(?:\[M\] )?(\S+)$"
+)
+_ERROR = re.compile(
+    r"(^|[ :])(fatal )?error: |undefined reference|multiple definition|\*\*\* (?!\[)|cannot find |: not found$"
+)
+_BEFORE_ERROR = re.compile(r"^In file included from |^ +from |: (In function|At top level|in function) ?")
+_NEXT_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S|^make(\[\d+\])?: ")
+
+
+@contextmanager
+def view(tree: Path, folder: Path) -> Iterator[Path]:
+    """The folder of links to ``tree`` in which kbuild works, with its output folder inside.
+
+    It is ``folder`` itself, unless its path has a space or colon, which kbuild
+    refuses: then it is a temporary one that takes the place of ``folder`` at the
+    end. What ``folder`` has already (an interrupted build's objects) stays.
+    """
+    if not re.search(r"[\s:]", str(folder)):
+        _fill(tree, folder)
+        yield folder
+        return
+    temporary = Path(mkdtemp(prefix="unilinux-kbuild-"))
+    try:
+        _copy(folder, temporary)
+        _fill(tree, temporary)
+        yield temporary
+        remove_tree(folder)
+        shutil.move(temporary, folder)
+    finally:
+        remove_tree(temporary)
+
+
+def _fill(tree: Path, folder: Path) -> None:
+    (folder / OBJECTS).mkdir(parents=True, exist_ok=True)
+    for entry in sorted(tree.iterdir()):
+        link = folder / entry.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(entry)
+
+
+def _copy(source: Path, target: Path) -> None:
+    # The times must stay: make goes by them.
+    run(["cp", "--archive", "--reflink=auto", f"{source}/.", target])
+
+
+def copy_view(source: Path, target: Path) -> None:
+    """A private, writable copy of a finished view, times and all."""
+    target.mkdir(parents=True, exist_ok=True)
+    _copy(source, target)
+    run(["chmod", "--recursive", "u+w", target / OBJECTS])
+
+
+def make(
+    place: Path,
+    goals: Sequence[str],
+    *,
+    tools: Path,
+    log: Path,
+    step: StepHandle,
+    label: str,
+    options: Sequence[str] = (),
+) -> None:
+    """Make ``goals`` in a view.
+
+    :raise BuildError: with the compiler's own lines; ``label`` says what was being built.
+    """
+    told = _Told(step)
+    # Started in the output folder, so that this is the only top-level make: --old-file isn't handed down.
+    argv = ["make", "--no-print-directory", "--file", "../Makefile", f"--jobs={len(os.sched_getaffinity(0))}"]
+    try:
+        run(
+            [*argv, *options, *goals],
+            cwd=place / OBJECTS,
+            env=_environment(tools),
+            log=log,
+            on_line=told.line,
+        )
+    except CommandError as error:
+        raise BuildError(
+            f"{label} failed",
+            details=compiler_errors(told.lines) or error.tail,
+            hint=f"the whole output is in {log}",
+        ) from error
+
+
+class _Told:
+    """What make said, told onwards as progress: which object, and how many so far."""
+
+    def __init__(self, step: StepHandle) -> None:
+        self._step = step
+        self._count = 0
+        self.lines: list[str] = []
+
+    def line(self, line: str) -> None:
+        self.lines.append(line)
+        found = _COMPILED.match(line)
+        if found:
+            self._count += found[1] in ("CC", "AS")
+            self._step.detail(f"{found[1]} {found[2]} ({self._count})")
+
+
+def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:
+    """The messages that stopped the build, each with what leads to it and what follows it.
+
+    Warnings, and whatever other jobs of the same make said meanwhile, are left out.
+    """
+    kept: list[str] = []
+    leading: list[str] = []
+    inside = False
+    for line in lines:
+        if _ERROR.search(line):
+            kept += [*leading, line]
+            leading, inside = [], True
+        elif _BEFORE_ERROR.search(line):
+            leading, inside = [*leading, line], False
+        elif _NEXT_COMMAND.match(line) or ": warning: " in line:
+            leading, inside = [], False
+        elif inside:
+            kept.append(line)
+    return tuple(kept[:_SHOWN_ERRORS])
+
+
+def compiler_wrapper(folder: Path) -> Path:
+    """A folder, to be put first in PATH, with a ``gcc`` that records no absolute path.
+
+    The name stays ``gcc``: command lines that kbuild compares don't change with the
+    place, nor with ccache's coming and going. Debug information would name the
+    folder that the compiler runs in; it becomes ``.``.
+    """
+    real = require_tool("gcc")
+    ccache = shutil.which("ccache")
+    folder.mkdir(parents=True, exist_ok=True)
+    wrapper = folder / "gcc"
+    start = f"'{ccache}' '{real}'" if ccache else f"'{real}'"
+    wrapper.write_text(f'#!/bin/sh\nexec {start} "-ffile-prefix-map=$PWD=." "$@"\n')
+    wrapper.chmod(0o755)
+    return folder
+
+
+def tool_versions() -> Mapping[str, str]:
+    """The compiler and linker that a kernel is made with, by their own words."""
+    return {name: run([name, "--version"]).output.splitlines()[0] for name in ("gcc", "ld")}
+
+
+def _environment(tools: Path) -> Mapping[str, str]:
+    """All that make sees: what makes it run, and what makes it say the same everywhere."""
+    kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR") or key.startswith("CCACHE_")}
+    return kept | {
+        "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "ARCH": "x86_64",
+        "LOCALVERSION": "",  # empty, not unset: else a + is added to the version of a patched tree
+        "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+        "KBUILD_BUILD_VERSION": "1",
+        "KBUILD_BUILD_USER": "unilinux",
+        "KBUILD_BUILD_HOST": "unilinux",
+        "GIT_DIR": os.devnull,  # no repository that the cache may lie in has a say
+    }

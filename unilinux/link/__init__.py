@@ -1,0 +1,1 @@
+"""Putting an application and its files into the kernel image."""

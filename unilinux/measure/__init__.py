@@ -1,0 +1,1 @@
+"""What an image costs: instructions of its boot, bytes, memory; and budgets for all of them."""

@@ -1,0 +1,95 @@
+"""Boots counted to the instruction, and timed.
+
+Under ``-icount shift=0,sleep=off`` the guest's clock is its instruction count, so a
+boot doesn't depend on the host, and two boots of one image agree exactly until
+something from outside (a client) reaches the guest. Wall time is measured apart,
+under plain TCG, and never asserted.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unilinux.core.errors import BootError
+from unilinux.core.files import explained_disk_errors
+from unilinux.measure.counter import plugin_arguments, read_counts
+from unilinux.measure.kernel import Kernel
+from unilinux.measure.stages import Application, Stages, plan, stages
+
+# The clock and the random seed that the machine gives to the guest are fixed as
+# well: without, repeats differ by some hundred instructions.
+EXACT_QEMU = ("-icount", "shift=0,sleep=off", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+
+BootWith = Callable[[Sequence[str]], None]
+"""Boots the machine under TCG with these further QEMU arguments, does with it what
+shall be measured, and returns when QEMU has ended by itself, by QMP's quit or by
+SIGTERM (a killed QEMU writes no counts)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """Seconds of the host's clock over several runs."""
+
+    median_s: float
+    least_s: float
+    most_s: float
+    runs: int
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data, to the millisecond."""
+        return {
+            "median_s": round(self.median_s, 3),
+            "least_s": round(self.least_s, 3),
+            "most_s": round(self.most_s, 3),
+            "runs": self.runs,
+        }
+
+
+def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, folder: Path, boot: BootWith) -> Stages:
+    """Boot once under the instruction counter; ``folder`` gets its plan and its counts.
+
+    :raise BootError: PID 1 never executed an instruction.
+    :raise VmError: QEMU ended without writing the counts. What ``boot`` raises passes through.
+    """
+    what = plan(kernel, application)
+    plan_file, counts_file = folder / "counter.plan", folder / "counter.counts"
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        plan_file.write_text(what.text())
+        counts_file.unlink(missing_ok=True)
+    boot((*EXACT_QEMU, *plugin_arguments(plugin, plan_file, counts_file)))
+    measured = stages(read_counts(counts_file.read_text() if counts_file.exists() else "", what), kernel)
+    if measured.instructions("pid1") is None:
+        last = measured.stages[-1].name if measured.stages else "reset"
+        raise BootError(
+            f"the boot was counted, but PID 1 was never reached: the last stage that was over is {last!r}",
+            hint="when the image is known to boot: its System.map belongs to another vmlinux, or it needs nokaslr",
+        )
+    return measured
+
+
+def timed_boots(boot: Callable[[], float], runs: int) -> Wall:
+    """Median and spread of ``runs`` boots; ``boot`` says how many seconds each took.
+
+    :raise ValueError: ``runs`` is less than 1.
+    """
+    if runs < 1:
+        raise ValueError("at least one run is needed")
+    seconds = [boot() for _ in range(runs)]
+    return Wall(median_s=statistics.median(seconds), least_s=min(seconds), most_s=max(seconds), runs=runs)
+
+
+def disagreements(measured: Sequence[Stages], *, until: str = "main") -> tuple[str, ...]:
+    """What differs between repeats, up to the stage ``until``: empty when they agree to the instruction."""
+    found = []
+    for stage in measured[0].stages:
+        seen = [one.instructions(stage.name) for one in measured]
+        if len(set(seen)) > 1:
+            found.append(f"{stage.name}: {', '.join(f'{count:,}' if count else 'not reached' for count in seen)}")
+        if stage.name == until:
+            break
+    return tuple(found)

@@ -1,0 +1,150 @@
+"""What measuring has to know of a kernel: its symbols and its table of initcalls.
+
+System.map gives names and addresses. The table of initcalls is read from the
+image itself, since names of static functions aren't unique; the few fields of ELF
+that this takes are read here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from unilinux.core.errors import BuildError
+
+# arch/x86/include/asm/page_64_types.h: __START_KERNEL_map. The image is linked
+# there; before paging is set up it runs this much lower.
+KERNEL_MAP = 0xFFFFFFFF80000000
+# .head.text, which runs before paging is set up, is the first thing in the image.
+_HEAD_BYTES = 0x2000
+# include/asm-generic/vmlinux.lds.h: INIT_CALLS
+LEVELS: Mapping[str, str] = {
+    "__initcall_start": "early",
+    "__initcall0_start": "pure",
+    "__initcall1_start": "core",
+    "__initcall2_start": "postcore",
+    "__initcall3_start": "arch",
+    "__initcall4_start": "subsys",
+    "__initcall5_start": "fs",
+    "__initcallrootfs_start": "rootfs",
+    "__initcall6_start": "device",
+    "__initcall7_start": "late",
+    "__initcall_end": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A piece of kernel text: from its address to the next one's."""
+
+    address: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Initcall:
+    """A function that the kernel calls once while it boots, at one of the levels."""
+
+    level: str
+    address: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """Symbols by name (the first of that name) and, in order, functions and initcalls.
+
+    A kernel without symbols (a distribution's) is ``Kernel(load_address=…)``: its
+    stages are those that can be told from outside.
+    """
+
+    symbols: Mapping[str, int] = field(default_factory=dict)
+    functions: tuple[Function, ...] = ()
+    initcalls: tuple[Initcall, ...] = ()
+    load_address: int = 0x1000000
+
+    def addresses(self, *names: str) -> tuple[int, ...]:
+        """Addresses of those of ``names`` that this kernel has, each also where it runs before paging."""
+        found = [self.symbols[name] for name in names if name in self.symbols]
+        return tuple(alias for address in found for alias in self._aliases(address))
+
+    def extent(self, name: str) -> tuple[int, int] | None:
+        """Where a function begins and the next one does."""
+        start = self.symbols.get(name)
+        if start is None:
+            return None
+        return start, min((f.address for f in self.functions if f.address > start), default=start + 1)
+
+    def early_functions(self) -> tuple[Function, ...]:
+        """The functions that run at physical addresses, there."""
+        text = self.symbols.get("_text", 0)
+        head = (f for f in self.functions if text <= f.address < text + _HEAD_BYTES)
+        return tuple(Function(f.address - KERNEL_MAP, f.name) for f in head)
+
+    def _aliases(self, address: int) -> tuple[int, ...]:
+        text = self.symbols.get("_text", 0)
+        return (address, address - KERNEL_MAP) if text <= address < text + _HEAD_BYTES else (address,)
+
+
+def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:
+    """The symbols of System.map and the initcalls of vmlinux (stripped or not).
+
+    :raise BuildError: a file is missing or isn't what it should be.
+    """
+    try:
+        lines = system_map.read_text(encoding="ascii", errors="replace").splitlines()
+        image = vmlinux.read_bytes()
+    except OSError as error:
+        raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error
+    symbols: dict[str, int] = {}
+    texts: dict[int, str] = {}
+    for line in lines:
+        words = line.split()
+        if len(words) != 3:
+            raise BuildError(f"{system_map}: not a System.map: {line[:60]!r}")
+        address = int(words[0], 16)
+        symbols.setdefault(words[2], address)
+        # Absolute per-CPU offsets and the like aren't text; aliases: the first is as good.
+        if words[1] in "tTwW" and address >= KERNEL_MAP:
+            texts.setdefault(address, words[2])
+    functions = tuple(Function(address, name) for address, name in sorted(texts.items()))
+    load = symbols.get("_text", KERNEL_MAP + 0x1000000) - KERNEL_MAP
+    initcalls = _initcalls(vmlinux, image, symbols, texts)
+    return Kernel(symbols=symbols, functions=functions, initcalls=initcalls, load_address=load)
+
+
+def _initcalls(path: Path, image: bytes, symbols: Mapping[str, int], texts: Mapping[int, str]) -> tuple[Initcall, ...]:
+    found: list[Initcall] = []
+    names = [name for name in LEVELS if name in symbols]
+    segments = _segments(path, image)
+    for name, following in pairwise(names):
+        # CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: each entry is its target's distance from itself.
+        for entry in range(symbols[name], symbols[following], 4):
+            (distance,) = struct.unpack("<i", _bytes_at(path, image, segments, entry, 4))
+            target = (entry + distance) & 0xFFFFFFFFFFFFFFFF
+            found.append(Initcall(LEVELS[name], target, texts.get(target, f"{target:#x}")))
+    return tuple(found)
+
+
+def _segments(path: Path, image: bytes) -> list[tuple[int, int, int]]:
+    """(address, offset, size) of each loaded segment of a 64-bit little-endian ELF file."""
+    if image[:6] != b"\x7fELF\x02\x01":
+        raise BuildError(f"{path} is not a 64-bit ELF file")
+    (table,) = struct.unpack_from("<Q", image, 32)
+    size, count = struct.unpack_from("<HH", image, 54)
+    found = []
+    for number in range(count):
+        kind, _, offset, address, _, in_file = struct.unpack_from("<IIQQQQ", image, table + number * size)
+        if kind == 1:  # PT_LOAD
+            found.append((address, offset, in_file))
+    return found
+
+
+def _bytes_at(path: Path, image: bytes, segments: list[tuple[int, int, int]], address: int, size: int) -> bytes:
+    for start, offset, length in segments:
+        if start <= address and address + size <= start + length:
+            return image[offset + address - start :][:size]
+    raise BuildError(f"{path} has nothing at {address:#x}: it doesn't belong to this System.map")

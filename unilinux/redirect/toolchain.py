@@ -1,0 +1,150 @@
+"""The tool chain for applications: the host's gcc with a musl of our own.
+
+``read_toolchain`` reads ``configs/toolchains.toml``, ``build_toolchain`` makes a
+folder that may be moved anywhere: ``include/``, ``lib/`` and ``bin/`` with
+``x86_64-unilinux-musl-gcc`` and its companions. What they link is static.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from unilinux.core.command import run
+from unilinux.core.document import Field, Model, read_document
+from unilinux.core.files import digest_file, write_atomically
+from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.fetch.unpack import unpack
+
+PREFIX = "x86_64-unilinux-musl-"
+SyscallMode = Literal["trap"]
+
+_DATA = Path(__file__).parent / "data"
+_MUSL_CFLAGS = "-O2 -fno-pie -fno-stack-protector -fcf-protection=none"
+_COMPANIONS = ("ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolchainSpec:
+    """Which musl, and how its programs enter the kernel.
+
+    ``syscall`` is ``trap``: by the SYSCALL instruction, as everywhere. The patch
+    series for a mode other than that are folders below ``patches/``.
+    """
+
+    version: str
+    package: str
+    file: str
+    sha256: str
+    syscall: SyscallMode = "trap"
+
+
+class _Musl(Model):
+    version: str
+    package: str
+    file: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Document(Model):
+    version_of_schema: Literal[1] = Field(alias="schema")
+    musl: _Musl
+
+
+def read_toolchain(path: Path, syscall: SyscallMode = "trap") -> ToolchainSpec:
+    """Read ``configs/toolchains.toml``.
+
+    :raise ManifestError: it is missing or doesn't hold.
+    """
+    musl = read_document(path, _Document).musl
+    return ToolchainSpec(
+        version=musl.version, package=musl.package, file=musl.file, sha256=musl.sha256, syscall=syscall
+    )
+
+
+def host_compiler() -> Mapping[str, str]:
+    """What identifies the host's compiler and linker in the key of a step.
+
+    :raise HostError: gcc or ld isn't installed.
+    """
+    return {
+        "gcc": _first_line("gcc", "--version"),
+        "ld": _first_line("ld", "--version"),
+    }
+
+
+def build_toolchain(
+    spec: ToolchainSpec,
+    *,
+    tarball: Path,
+    headers: Path,
+    headers_digest: str,
+    patches: Path,
+    store: Store,
+    jobs: int,
+) -> Output:
+    """The tool chain's folder, built unless it is there already.
+
+    :param tarball: musl's source, verified.
+    :param headers: a folder with ``include/``, as the kernel's ``headers_install`` makes it.
+    :param headers_digest: the digest of that folder.
+    :param patches: the folder of musl's patch series; nothing is patched when it has no ``series`` file.
+    :raise BuildError: a patch doesn't apply, or the compiler said no.
+    """
+    series = musl_series(patches)
+    step = Step(
+        name="toolchain",
+        label=f"building musl {spec.version}",
+        spec={**asdict(spec), "cflags": _MUSL_CFLAGS, "host": dict(host_compiler())},
+        inputs={
+            "headers": headers_digest,
+            **{f"data:{file.name}": digest_file(file) for file in sorted(_DATA.iterdir())},
+            **{f"patch:{number:04}": digest_file(patch) for number, patch in enumerate(series)},
+        },
+        code=(sys.modules[__name__],),
+    )
+    return store.run(step, lambda space: _make(space, tarball, headers, series, jobs))
+
+
+def musl_series(patches: Path) -> tuple[Path, ...]:
+    """The patches that a series folder's ``series`` file names, in order; none without that file."""
+    try:
+        text = (patches / "series").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    names = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(patches / name for name in names if name)
+
+
+def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path], jobs: int) -> None:
+    source = space.scratch / "musl"
+    unpack(tarball, source)
+    for patch in series:
+        space.step.detail(patch.name)
+        run(["patch", "-p1", "--fuzz=0", "-i", patch], cwd=source, log=space.log)
+    space.step.detail("configure")
+    run(["./configure", "--prefix=", "--disable-shared", f"CFLAGS={_MUSL_CFLAGS}"], cwd=source, log=space.log)
+    space.step.detail("make")
+    run(["make", f"-j{jobs}"], cwd=source, log=space.log)
+    run(["make", "install", f"DESTDIR={space.out}"], cwd=source, log=space.log)
+    # musl's own wrapper names its prefix; ours takes its place.
+    for leftover in ("bin/musl-gcc", "lib/musl-gcc.specs"):
+        (space.out / leftover).unlink(missing_ok=True)
+    run(["cp", "-R", "--no-target-directory", headers / "include", space.out / "include"], log=space.log)
+    _add_programs(space.out)
+
+
+def _add_programs(prefix: Path) -> None:
+    write_atomically(prefix / "lib" / "musl.specs", (_DATA / "musl.specs").read_bytes())
+    compiler = (_DATA / "compiler.sh").read_bytes()
+    for name in ("gcc", "cc"):
+        write_atomically(prefix / "bin" / f"{PREFIX}{name}", compiler, mode=0o755)
+    for name in _COMPANIONS:
+        write_atomically(prefix / "bin" / f"{PREFIX}{name}", f'#!/bin/sh\nexec {name} "$@"\n', mode=0o755)
+
+
+def _first_line(*argv: str) -> str:
+    return run(argv).output.partition("\n")[0]

@@ -1,0 +1,1 @@
+"""How the work is shown: on a terminal, in a log, as JSON lines; tables and errors."""

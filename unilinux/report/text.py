@@ -1,0 +1,29 @@
+"""Short texts for one line of a terminal or a log."""
+
+from __future__ import annotations
+
+import re
+
+# Escape sequences (colours of compilers, cursor movements), then what else of the control characters is left.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]+")
+
+
+def one_line(text: str) -> str:
+    """``text`` without escape sequences and control characters, on one line."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", text).expandtabs(8)).strip()
+
+
+def printable(text: str) -> str:
+    """The same for a line whose indentation matters: a compiler's, a console's."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", text).expandtabs(8)).rstrip()
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,1 @@
+"""Virtual machines: started, watched, talked to and ended, with evidence of each run."""

@@ -1,0 +1,100 @@
+"""Which accelerator this host has, found out by booting a guest with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from unilinux.core.command import require_tool
+from unilinux.core.errors import HostError, UniLinuxError, UsageError
+from unilinux.core.files import digest_bytes, write_atomically
+from unilinux.core.suggest import unknown
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import MachineSpec
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.native import PROGRAM, NativeRunner
+from unilinux.vm.outcome import Exited, Timeout
+from unilinux.vm.probe import PROBE_STATUS, probe_guest
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+CHOICES = ("auto", "tcg", "kvm")
+
+# A real KVM takes 0.1 s.
+_PROBE_TIMEOUT_S = 5.0
+_DEVICE = Path("/dev/kvm")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether KVM runs guests here; ``reason`` says why in a few words."""
+
+    works: bool
+    reason: str
+
+
+def choose_accelerator(request: str, cache: Path, *, device: Path = _DEVICE) -> Accelerator:
+    """The accelerator for a request of ``auto``, ``tcg`` or ``kvm``.
+
+    What the probe found is kept below ``cache`` until the host is booted anew or
+    gets another QEMU.
+
+    :raise UsageError: ``request`` is none of these.
+    :raise HostError: KVM was asked for, and this host has none that runs guests.
+    """
+    if request not in CHOICES:
+        raise UsageError(unknown("accelerator", request, CHOICES))
+    if request == "tcg":
+        return Accelerator(name="tcg", reason="TCG, as asked for")
+    found = find_kvm(cache, device)
+    if found.works:
+        return Accelerator(name="kvm", reason=f"KVM: {found.reason}")
+    if request == "kvm":
+        raise HostError(f"KVM does not work here: {found.reason}", hint="--accel tcg, or --accel auto")
+    return Accelerator(name="tcg", reason=f"KVM: {found.reason}; using TCG")
+
+
+def find_kvm(cache: Path, device: Path = _DEVICE) -> Finding:
+    """Whether KVM runs guests on this host, from the cache if it was tried already."""
+    if not device.exists():
+        return Finding(False, f"there is no {device}")
+    if not os.access(device, os.R_OK | os.W_OK):
+        return Finding(False, f"{device} is not open to this user (is the user in the group kvm?)")
+    path = cache / "kvm" / f"{_host_key(device)}.json"
+    try:
+        return Finding(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        found = probe(Accelerator(name="kvm", reason="probe"), device)
+    write_atomically(path, json.dumps({"works": found.works, "reason": found.reason}) + "\n")
+    return found
+
+
+def probe(accelerator: Accelerator, device: Path = _DEVICE) -> Finding:
+    """Boot a guest of some instructions with the accelerator."""
+    with tempfile.TemporaryDirectory(prefix="unilinux-probe-") as folder:
+        kernel = Path(folder) / "probe.elf"
+        kernel.write_bytes(probe_guest())
+        boot = Boot(machine=compose(MachineSpec()), kernel=kernel, evidence=Path(folder))
+        try:
+            with Vm.start(boot, NativeRunner(accelerator)) as vm:
+                outcome = vm.wait(timeout_s=_PROBE_TIMEOUT_S, awaited="the end of a probe guest")
+        except UniLinuxError as error:
+            said = error.details[0].removeprefix(f"{PROGRAM}: ") if error.details else error.message
+            return Finding(False, f"{device} opens, but a probe guest did not start ({said})")
+    if outcome == Exited(PROBE_STATUS):
+        return Finding(True, "a probe guest ran")
+    if isinstance(outcome, Timeout):
+        return Finding(False, f"{device} opens, but a probe guest did not run within {_PROBE_TIMEOUT_S:g} s")
+    return Finding(False, f"{device} opens, but a probe guest did not run ({outcome.explain()})")
+
+
+def _host_key(device: Path) -> str:
+    """Changes whenever the answer might: with the boot, the device and the QEMU."""
+    program = require_tool(PROGRAM).resolve()
+    status = program.stat()
+    parts = (_BOOT_ID.read_text(), device.stat().st_rdev, str(program), status.st_size, status.st_mtime_ns)
+    return digest_bytes(json.dumps(parts).encode())[:16]

@@ -1,0 +1,167 @@
+"""QEMU as a process of this host."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from unilinux.core.command import kill_group, require_tool
+from unilinux.core.errors import HostError, UniLinuxError, VmError
+from unilinux.core.files import explained_disk_errors
+from unilinux.machine.compose import Wiring
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.runner import Boot
+
+PROGRAM = "qemu-system-x86_64"
+
+COMMAND_FILE = "command.txt"
+OUTPUT_FILE = "qemu.log"
+
+_COMPLAINT_LINES = 10
+_LAUNCH_GRACE_S = 5.0  # from QEMU's hanging up to its end
+_TAKEN_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]*:(\d+)-")
+
+
+class NativeRunner:
+    """Launches QEMU with an accelerator."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
+
+    def launch(self, boot: Boot) -> QemuProcess:
+        """Start QEMU, its guest paused; see :class:`unilinux.vm.runner.Runner`.
+
+        :raise HostError: QEMU isn't installed, or a forwarded port is taken.
+        """
+        program = str(require_tool(PROGRAM))
+        for forward in boot.machine.spec.forwards:
+            require_free_port(forward.host)
+        with ExitStack() as stack:
+            pairs = [socket.socketpair() for _ in range(3)]
+            theirs = [stack.enter_context(pair[1]) for pair in pairs]
+            qmp, console, report = (f"socket,fd={end.fileno()}" for end in theirs)
+            cpus = boot.machine.spec.cpus
+            arguments = boot.machine.qemu_argv(
+                kernel=boot.kernel,
+                wiring=Wiring(qmp=qmp, console=console, report=report),
+                extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
+            )
+            argv = (program, *self._accelerator.qemu(cpus), *arguments, "-S")
+            ours = tuple(pair[0] for pair in pairs)
+            try:
+                return QemuProcess(argv, ours, [end.fileno() for end in theirs], boot.evidence)
+            except BaseException:
+                for end in ours:
+                    end.close()
+                raise
+
+
+class QemuProcess:
+    """A running QEMU, in a session of its own; see :class:`unilinux.vm.runner.Emulator`."""
+
+    def __init__(
+        self, argv: Sequence[str], ends: tuple[socket.socket, ...], inherited: Sequence[int], evidence: Path
+    ) -> None:
+        self.qmp, self.console, self.report = ends
+        self.argv = tuple(argv)
+        self._inherited = tuple(inherited)
+        self._setpriv = str(require_tool("setpriv"))
+        self._output = evidence / OUTPUT_FILE
+        self._command = evidence / COMMAND_FILE
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failure: OSError | None = None
+        self._started = threading.Event()
+        self._ended = threading.Event()
+        with explained_disk_errors(evidence):
+            self._command.write_text(shlex.join(argv) + "\n")
+            self._output.touch()
+        # The kernel kills a child with pdeathsig when the *thread* that made it ends,
+        # so the thread that starts QEMU stays until QEMU has ended.
+        threading.Thread(target=self._keep, name="qemu", daemon=True).start()
+        self._started.wait()
+        if self._failure is not None:
+            raise HostError(f"cannot start {argv[0]}: {self._failure}") from self._failure
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit code, or None when it still runs ``timeout_s`` from now."""
+        assert self._process is not None
+        return self._process.returncode if self._ended.wait(timeout_s) else None
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._process is not None
+        if not self._ended.is_set():
+            kill_group(self._process)
+            self._ended.wait()
+
+    def complaints(self) -> tuple[str, ...]:
+        """The last lines of its standard output and error."""
+        text = self._output.read_text(errors="replace")
+        return tuple(line for line in text.splitlines() if line.strip())[-_COMPLAINT_LINES:]
+
+    def launch_failure(self) -> UniLinuxError | None:
+        """Why it ended before its guest ran; None when it is running."""
+        returncode = self.wait(_LAUNCH_GRACE_S)
+        if returncode is None:
+            return None
+        output = self.complaints()
+        taken = next((match for line in output if (match := _TAKEN_PORT.search(line))), None)
+        if taken is not None:
+            return _port_taken(int(taken[1]))
+        return VmError(
+            f"QEMU ended with exit code {returncode} before the guest ran",
+            hint=f"its command line is in {self._command}",
+            details=output,
+        )
+
+    def _keep(self) -> None:
+        try:
+            with self._output.open("wb") as output:
+                self._process = subprocess.Popen(
+                    [self._setpriv, "--pdeathsig", "KILL", "--", *self.argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=self._inherited,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self._failure = error
+            return
+        finally:
+            self._started.set()
+        self._process.wait()
+        self._ended.set()
+
+
+def require_free_port(port: int) -> None:
+    """Check that a TCP port of 127.0.0.1 can be listened on; 0 always can.
+
+    :raise HostError: somebody else has it, or it takes more privilege.
+    """
+    with socket.socket() as probe:
+        # As QEMU does: a port whose last connection has just ended is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except PermissionError as error:
+            raise HostError(
+                f"port {port} of this host takes root to listen on",
+                hint="forward a port from 1024 on, for example --forward 8080:80",
+            ) from error
+        except OSError as error:
+            raise _port_taken(port) from error
+
+
+def _port_taken(port: int) -> HostError:
+    return HostError(
+        f"port {port} of this host is in use",
+        hint=f"choose another one with --forward, or see who has it: ss -ltnp 'sport = :{port}'",
+    )
