@@ -6,7 +6,7 @@ from pathlib import Path
 
 from invoke import Collection, Context, task
 
-from unilinux.cli import catalogue, checks, images, patches, setup
+from unilinux.cli import boots, catalogue, checks, images, patches, setup
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -68,7 +68,7 @@ def run(
 ) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory, forward=tuple(forward or ()))
-    images.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
+    boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
 @task(help={**_COMMON, **_BOOT, "timeout": "seconds that each check may take"})
@@ -85,7 +85,7 @@ def verify(
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
     choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory)
-    images.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
+    boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
 @task(help={**_COMMON, "symbol": "explain only this symbol"})

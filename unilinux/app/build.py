@@ -31,7 +31,6 @@ def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, stor
     """
     manifest = app.manifest
     source = manifest.source
-    locals_ = source.files if source.kind == "local" else ()
     extra = {tarball.name: tarball.file for tarball in source.extra} if source.kind == "debian" else {}
     step = Step(
         name=f"app-{manifest.name}",
@@ -46,7 +45,7 @@ def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, stor
         inputs={
             "toolchain": toolchain.digest,
             **{f"tarball:{tarball.file}": tarball.sha256 for tarball in source.tarballs},
-            **{f"local:{name}": digest_file(app.folder / name) for name in locals_},
+            **{f"local:{name}": digest_file(app.folder / name) for name in source.files},
         },
         code=(sys.modules[__name__],),
     )
@@ -91,14 +90,13 @@ def _make(space: Workspace, app: App, tarballs: Mapping[str, Path], toolchain: P
 
 def _lay_out(app: App, tarballs: Mapping[str, Path], folder: Path) -> None:
     source = app.manifest.source
-    if source.kind == "local":
-        for name in source.files:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(app.folder / name, folder / name)
-        return
-    unpack(tarballs[source.file], folder)
-    for tarball in source.extra:
-        unpack(tarballs[tarball.file], folder / tarball.name)
+    if source.kind == "debian":
+        unpack(tarballs[source.file], folder)
+        for tarball in source.extra:
+            unpack(tarballs[tarball.file], folder / tarball.name)
+    for name in source.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(app.folder / name, folder / name)
 
 
 def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[str, str]:

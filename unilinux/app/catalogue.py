@@ -98,8 +98,10 @@ def load_app(folder: Path) -> App:
     problems = []
     if manifest.name != folder.name:
         problems.append(f"{path}: name: {manifest.name!r} must be the folder's name, {folder.name!r}")
-    sources = manifest.source.files if manifest.source.kind == "local" else ()
-    wanted = [*sources, *(name for file in manifest.files for name in (file.local, file.template) if name is not None)]
+    wanted = [
+        *manifest.source.files,
+        *(name for file in manifest.files for name in (file.local, file.template) if name is not None),
+    ]
     problems += [f"{path}: {name} does not exist in {folder}" for name in wanted if not (folder / name).is_file()]
     if problems:
         raise ManifestError(f"{path}: the folder does not fit the manifest", details=problems)

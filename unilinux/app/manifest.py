@@ -47,7 +47,17 @@ class ExtraTarball(Tarball):
     name: AppName
 
 
-class DebianSource(Tarball):
+class _Files(Model):
+    # Files that lie beside app.toml, copied to the build folder under the same names.
+    files: tuple[str, ...] = ()
+
+    @field_validator("files")
+    @classmethod
+    def _files_inside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_inside(file) for file in files)
+
+
+class DebianSource(Tarball, _Files):
     """Built from a Debian source package: its tarball becomes the build folder."""
 
     kind: Literal["debian"]
@@ -59,16 +69,11 @@ class DebianSource(Tarball):
         return (self, *self.extra)
 
 
-class LocalSource(Model):
-    """Built from files that lie beside ``app.toml``."""
+class LocalSource(_Files):
+    """Built from files that lie beside ``app.toml`` alone."""
 
     kind: Literal["local"]
     files: tuple[str, ...] = Field(min_length=1)
-
-    @field_validator("files")
-    @classmethod
-    def _files_inside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_inside(file) for file in files)
 
     @property
     def tarballs(self) -> tuple[Tarball, ...]:

@@ -18,6 +18,7 @@ from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.report.choose import choose_sink
 from unilinux.report.failure import show_failure
+from unilinux.report.sink import Reporter
 from unilinux.report.tables import Column, show_table
 
 
@@ -27,6 +28,7 @@ class Session:
 
     layout: Layout
     progress: Progress
+    reporter: Reporter
     as_json: bool = False
 
     @property
@@ -41,6 +43,10 @@ class Session:
     def new_fetcher(self) -> Fetcher:
         """Verified downloads."""
         return Fetcher(self.layout, self.progress)
+
+    def end_progress(self) -> None:
+        """Leave the terminal to something else."""
+        self.reporter.close()
 
     def answer(self, document: Mapping[str, Any] | Sequence[Any], text: Callable[[], str]) -> None:
         """Write the task's result to standard output: as JSON, or as text for people."""
@@ -71,7 +77,7 @@ def session(project: Path, *, as_json: bool = False, verbose: bool = False) -> I
     try:
         layout = Layout.of(project, os.environ)
         with choose_sink(sys.stderr, os.environ) as sink:
-            yield Session(layout=layout, progress=Progress(sink), as_json=as_json)
+            yield Session(layout=layout, progress=Progress(sink), reporter=sink, as_json=as_json)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 # this is the one place where errors end

@@ -36,6 +36,8 @@ _PACKAGES: Mapping[str, str] = {
     "apt-get": "apt",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
+    "patch": "patch",
+    **dict.fromkeys(("ld", "nm", "readelf", "size", "strip"), "binutils"),
     "shellcheck": "shellcheck",
 }
 
@@ -87,48 +89,67 @@ def run(
     # The kernel kills the child when this process dies, however it dies.
     command = [str(require_tool("setpriv")), "--pdeathsig", "KILL", "--", program, *words[1:]]
     began = time.monotonic()
-    with explained_disk_errors(log or Path.cwd()), _opened_log(log, words) as sink:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=None if env is None else dict(env),
-            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        timer = None
-        if timeout_s is not None:
-            timer = threading.Timer(timeout_s, kill_group, (process,))
-            timer.start()
-        lines: list[str] = []
-        try:
-            if input is not None:
-                threading.Thread(target=_feed, args=(process, input), daemon=True).start()
-            assert process.stdout is not None
-            with process.stdout as output:
-                for raw in output:
-                    line = raw.decode(errors="replace").rstrip("\n")
-                    lines.append(line)
-                    sink.write(raw)
-                    if on_line is not None:
-                        on_line(line)
-            # Waiting without reaping: until it is reaped, its number can't be another group's.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        finally:
-            if timer is not None:
-                timer.cancel()
-            kill_group(process)
-            returncode = process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+    lines: list[str] = []
+    with (
+        explained_disk_errors(log or Path.cwd()),
+        _opened_log(log, words) as sink,
+        _started(command, cwd=cwd, env=env, is_fed=input is not None) as process,
+        _ended_after(timeout_s, process),
+    ):
+        if input is not None:
+            threading.Thread(target=_feed, args=(process, input), daemon=True).start()
+        assert process.stdout is not None
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            lines.append(line)
+            sink.write(raw)
+            if on_line is not None:
+                on_line(line)
+        # It may go on without output. Not reaped yet: until then its number can't become another group's.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     seconds = time.monotonic() - began
-    if returncode != 0:
+    if process.returncode != 0:
         tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
         late = timeout_s is not None and seconds >= timeout_s
         message = f"{words[0]} did not end within {timeout_s:g} s" if late else None
-        raise CommandError(words, returncode, log=log, tail=tuple(tail), message=message)
+        raise CommandError(words, process.returncode, log=log, tail=tuple(tail), message=message)
     return Completed(tuple(words), "\n".join(lines), seconds)
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, is_fed: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has ended when the ``with`` block has, with all that it started."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=None if env is None else dict(env),
+        stdin=subprocess.PIPE if is_fed else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        kill_group(process)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@contextmanager
+def _ended_after(timeout_s: float | None, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    if timeout_s is None:
+        yield
+        return
+    timer = threading.Timer(timeout_s, kill_group, (process,))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

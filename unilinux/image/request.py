@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from unilinux.app.catalogue import App, Catalogue
 from unilinux.core.document import key_lines
 from unilinux.core.layout import Layout
+from unilinux.image.configuration import image_layer
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.machine.compose import Machine, compose
@@ -67,6 +68,7 @@ class Plan:
         name = self.app.manifest.name
         return (
             self.profile.layer,
+            image_layer(),
             Layer(name=f"machine {self.machine.spec.board}", wishes=self.machine.wishes),
             Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
         )

@@ -94,6 +94,7 @@ class Tree:
             self._kconfig = _Parser("Kconfig", warn=True, warn_to_stderr=False)
         except (kconfiglib.KconfigError, OSError) as error:
             raise ConfigError(f"the tree's Kconfig files cannot be read: {error}") from error
+        self._title = f"Linux/{os.environ['ARCH']} {os.environ['KERNELVERSION']} Kernel Configuration"
         self.parse_warnings = tuple(self._kconfig.warnings)
         self._kconfig.warn = False
 
@@ -108,18 +109,15 @@ class Tree:
         return cast("Symbol", symbol) if symbol is not None and symbol.nodes else None
 
     def start_from_nothing(self) -> None:
-        """Say n to every symbol that can be asked for, as ``make allnoconfig`` does; choices keep their default."""
+        """Forget all values and say n to every symbol, as ``make allnoconfig`` does; choices keep their default."""
+        self._kconfig.unset_values()
         for symbol in self.symbols:
             if is_logical(symbol) and symbol.choice is None:
                 symbol.set_value(0)
 
     def config_text(self, path: Path) -> str:
         """The .config as ``make`` writes it. ``path`` is a file to use on the way."""
-        version = os.environ["KERNELVERSION"]
-        header = (
-            "#\n# Automatically generated file; DO NOT EDIT.\n"
-            f"# Linux/{os.environ['ARCH']} {version} Kernel Configuration\n#\n"
-        )
+        header = f"#\n# Automatically generated file; DO NOT EDIT.\n# {self._title}\n#\n"
         self._kconfig.write_config(str(path), header=header, save_old=False)
         return path.read_text(encoding="utf-8")
 

@@ -83,11 +83,7 @@ class Reasons:
         if is_logical(symbol) and symbol.tri_value == 0:
             if any(node.prompt for node in symbol.nodes):
                 return "nothing asks for it"
-            selectors = [name for name, _ in selectors_of(symbol.rev_dep, active=False)]
-            if not selectors:
-                return f"it cannot be asked for, see {place_of(symbol)}"
-            more = f" or {len(selectors) - 3} others" if len(selectors) > 3 else ""
-            return f"it cannot be asked for; it is selected by {', '.join(selectors[:3])}{more}"
+            return _only_by_others(symbol)
         return state.reason
 
     def unmet(self, symbol: Symbol) -> Unmet:
@@ -97,7 +93,7 @@ class Reasons:
     def _unmet(self, symbol: Symbol, seen: frozenset[str]) -> Unmet:
         prompts = [node.prompt[1] for node in symbol.nodes if node.prompt]
         if not prompts:
-            return Unmet((f"it has no prompt and follows from others ({self.who(symbol)})",))
+            return Unmet((_only_by_others(symbol),))
         if symbol.visibility:
             return Unmet(())
         # Of several definitions, the one that lacks least.
@@ -117,12 +113,14 @@ class Reasons:
             name = term[1].name
             return Unmet((f"it needs {name} to be n, which is {term[1].str_value} ({self.who(term[1])})",))
         if isinstance(term, tuple) and term[0] == OR:
-            values = ", ".join(self._valued(part) for part in split(term, OR))
+            values = ", ".join(_valued(part) for part in split(term, OR))
             return Unmet((f"it depends on one of: {values}",))
         return Unmet((f"it depends on {text_of(term)}, which does not hold",))
 
     def _unmet_symbol(self, symbol: Symbol, seen: frozenset[str]) -> Unmet:
-        phrase = f"it depends on {symbol.name}, which is {symbol.str_value or 'n'} ({self._who_or_missing(symbol)})"
+        if not symbol.nodes:
+            return Unmet((f"it depends on {symbol.name}, which this kernel does not have",))
+        phrase = f"it depends on {symbol.name}, which is {symbol.str_value or 'n'} ({self.who(symbol)})"
         can_be_added = symbol.name not in self.asked and symbol.name not in seen and is_logical(symbol)
         if not can_be_added or not any(node.prompt for node in symbol.nodes):
             return Unmet((phrase,))
@@ -132,10 +130,16 @@ class Reasons:
         deeper = tuple(f"{symbol.name} in turn: {text.removeprefix('it ')}" for text in below.phrases)
         return Unmet((phrase, *deeper), (*below.ask_for, symbol.name))
 
-    def _who_or_missing(self, symbol: Symbol) -> str:
-        return self.who(symbol) if symbol.nodes else "this kernel does not define it"
 
-    def _valued(self, part: Expression) -> str:
-        if is_symbol(part):
-            return f"{part.name} ({part.str_value or 'n'})"
-        return text_of(part)
+def _valued(part: Expression) -> str:
+    if is_symbol(part):
+        return f"{part.name} ({part.str_value if part.nodes else 'not in this kernel'})"
+    return text_of(part)
+
+
+def _only_by_others(symbol: Symbol) -> str:
+    selectors = [name for name, _ in selectors_of(symbol.rev_dep, active=False)]
+    if not selectors:
+        return f"it cannot be asked for, see {place_of(symbol)}"
+    more = f" or {len(selectors) - 3} others" if len(selectors) > 3 else ""
+    return f"it cannot be asked for; it is selected by {', '.join(selectors[:3])}{more}"

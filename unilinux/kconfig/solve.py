@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -185,8 +185,8 @@ def _article(kind: str) -> str:
 def _error(problems: Sequence[Problem]) -> ConfigError:
     unique = dict.fromkeys(problem.text for problem in problems)
     ask_for = dict.fromkeys(name for problem in problems for name in problem.ask_for)
-    lines: Mapping[str, None] = {f'{name} = "y"': None for name in ask_for}
-    hint = f"ask for what is missing, in [kernel] of the same file: {'  '.join(lines)}" if ask_for else None
+    lines = "  ".join(f'{name} = "y"' for name in ask_for)
+    hint = f"add to [kernel] of the application or profile: {lines}" if ask_for else None
     if len(unique) == 1:
         return ConfigError(next(iter(unique)), hint=hint)
     return ConfigError(f"{len(unique)} Kconfig wishes cannot be granted", details=unique, hint=hint)

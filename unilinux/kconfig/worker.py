@@ -8,6 +8,7 @@ are JSON; :mod:`unilinux.kconfig.resolve` writes the one and reads the other.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ def answer(request: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     """Answer one request. An error that is the user's to mend is an answer too."""
+    # It brought us here; the compilers that Kconfig calls need not see it.
+    os.environ.pop("PYTHONPATH", None)
     request, response = map(Path, argv)
     try:
         result = answer(json.loads(request.read_text(encoding="utf-8")), request.parent)

@@ -30,7 +30,8 @@ _COMPILED = re.compile(
     r"^  (CC|AS|LD|AR|HOSTCC|HOSTLD|OBJCOPY|KSYMS|LZ4|GZIP|ZSTD|XZKERN|LZMA|LZO|BZIP2) +(?:\[M\] )?(\S+)$"
 )
 _ERROR = re.compile(
-    r"(^|[ :])(fatal )?error: |undefined reference|multiple definition|\*\*\* (?!\[)|cannot find |: not found$"
+    r"(^|[ :])(fatal )?error: |undefined reference|multiple definition"
+    r"|\*\*\* (?!\[|Waiting for)|cannot find |: not found$"
 )
 _BEFORE_ERROR = re.compile(r"^In file included from |^ +from |: (In function|At top level|in function) ?")
 _NEXT_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S|^make(\[\d+\])?: ")
@@ -125,7 +126,9 @@ class _Told:
         found = _COMPILED.match(line)
         if found:
             self._count += found[1] in ("CC", "AS")
-            self._step.detail(f"{found[1]} {found[2]} ({self._count})")
+            # Some tools are built under their full path.
+            name = found[2].rpartition(f"/{OBJECTS}/")[2]
+            self._step.detail(f"{found[1]} {name} ({self._count})")
 
 
 def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from unilinux.core.command import run
@@ -37,7 +37,7 @@ class Patch:
     """One patch of a series."""
 
     name: str
-    content: bytes
+    content: bytes = field(repr=False)
 
     @property
     def subject(self) -> str:

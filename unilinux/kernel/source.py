@@ -81,8 +81,10 @@ class KernelTree:
         return self.output.path / _ORIGINALS
 
 
-def find_kernel(layout: Layout, name: str | None = None) -> KernelSpec:
+def find_kernel(layout: Layout, name: str | None = None, *, with_series: bool = True) -> KernelSpec:
     """The kernel of that name; None is the default. A path to a tarball or folder works, too.
+
+    :param with_series: whether it must have a patch series already.
 
     :raise ManifestError: ``configs/kernels.toml`` is malformed.
     :raise UsageError: there is no such kernel, or no patch series for it.
@@ -92,7 +94,7 @@ def find_kernel(layout: Layout, name: str | None = None) -> KernelSpec:
     wanted = name or kernels.default
     if wanted in known:
         folder = layout.project / "patches" / f"linux-{wanted}"
-        if not folder.is_dir():
+        if with_series and not folder.is_dir():
             raise UsageError(f"there is no patch series for Linux {wanted}: {folder} is missing", hint=_PORT)
         return KernelSpec(name=wanted, series=folder, pinned=known[wanted])
     path = Path(wanted)

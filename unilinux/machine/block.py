@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,10 @@ class Block:
 
 def wish(symbol: str, value: str = "y", *, why: str) -> Wish:
     """A wish whose origin is the line that calls this function."""
-    caller = sys._getframe(1)
+    here = inspect.currentframe()
+    caller = here.f_back if here is not None else None
+    if caller is None:
+        raise RuntimeError("this Python does not tell who calls")
     # Relative, so that it is the same in every checkout.
     file = Path(caller.f_code.co_filename).relative_to(_PACKAGE_PARENT).as_posix()
     return Wish(symbol, value, Origin(file, caller.f_lineno), why)

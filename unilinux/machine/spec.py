@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unilinux.core.errors import UsageError
@@ -88,3 +89,8 @@ class MachineSpec:
             if forward.host and forward.host in taken:
                 raise UsageError(f"port {forward.host} of the host is forwarded twice")
             taken.add(forward.host)
+
+    def reaching(self, ports: Iterable[int]) -> MachineSpec:
+        """This machine with a way to each of these ports of the guest: any free port of the host if there is none."""
+        missing = sorted(set(ports) - {forward.guest for forward in self.forwards})
+        return replace(self, forwards=(*self.forwards, *(Forward(host=0, guest=port) for port in missing)))

@@ -9,6 +9,7 @@ under plain TCG, and never asserted.
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ from unilinux.core.files import explained_disk_errors
 from unilinux.measure.counter import plugin_arguments, read_counts
 from unilinux.measure.kernel import Kernel
 from unilinux.measure.stages import Application, Stages, plan, stages
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.native import NativeRunner
+from unilinux.vm.outcome import Exited
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
 
 # The clock and the random seed that the machine gives to the guest are fixed as
 # well: without, repeats differ by some hundred instructions.
@@ -70,6 +76,61 @@ def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, fold
             hint="when the image is known to boot: its System.map belongs to another vmlinux, or it needs nokaslr",
         )
     return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountingAccelerator(Accelerator):
+    """TCG with further QEMU arguments; ``-icount`` runs all CPUs in one thread."""
+
+    further: tuple[str, ...]
+
+    def qemu(self, cpus: int) -> tuple[str, ...]:
+        """QEMU arguments."""
+        plain = Accelerator.qemu(self, cpus)
+        return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
+
+
+def booted(boot: Boot, drive: Callable[[Vm], None]) -> BootWith:
+    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`."""
+
+    def run(further: Sequence[str]) -> None:
+        accelerator = CountingAccelerator(name="tcg", reason="instructions are counted", further=tuple(further))
+        with Vm.start(boot, NativeRunner(accelerator)) as vm:
+            drive(vm)
+
+    return run
+
+
+def to_the_end(timeout_s: float) -> Callable[[Vm], None]:
+    """Drives an application that ends by itself.
+
+    :raise BootError: when run, if it doesn't end in time, or not as PID 1 should.
+    """
+
+    def drive(vm: Vm) -> None:
+        outcome = vm.wait(timeout_s=timeout_s)
+        if not isinstance(outcome, Exited):
+            raise vm.failure(outcome)
+
+    return drive
+
+
+def quit_after(use: Callable[[Vm], None], *, timeout_s: float) -> Callable[[Vm], None]:
+    """Drives a server: ``use`` waits for it and asks it something, then QEMU is told to quit."""
+
+    def drive(vm: Vm) -> None:
+        use(vm)
+        vm.execute("quit")
+        vm.wait(timeout_s=timeout_s)
+
+    return drive
+
+
+def seconds_of(boot: Callable[[], None]) -> float:
+    """How long a boot took on the host's clock."""
+    began = time.monotonic()
+    boot()
+    return time.monotonic() - began
 
 
 def timed_boots(boot: Callable[[], float], runs: int) -> Wall:

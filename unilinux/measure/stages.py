@@ -126,7 +126,11 @@ def plan(kernel: Kernel, application: Application) -> Plan:
         ),
         Watch(name="answer", addresses=kernel.addresses("tcp_sendmsg"), after=("ready", 1)),
         Watch(name="exit", addresses=_exits(kernel), after=("pid1", 1)),
-        *(Watch(name=f"initcall {n}", addresses=(call.address,)) for n, call in enumerate(kernel.initcalls)),
+        # Some are called directly as well, before the initcalls' turn: static_call_init.
+        *(
+            Watch(name=f"initcall {number}", addresses=(call.address,), after=("initcall", 1))
+            for number, call in enumerate(kernel.initcalls)
+        ),
     ]
     return Plan(watches=tuple(watches), regions=tuple(region.address for region in _regions(kernel)))
 

@@ -7,6 +7,7 @@ folder that may be moved anywhere: ``include/``, ``lib/`` and ``bin/`` with
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -122,18 +123,21 @@ def musl_series(patches: Path) -> tuple[Path, ...]:
 def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path], jobs: int) -> None:
     source = space.scratch / "musl"
     unpack(tarball, source)
-    for patch in series:
-        space.step.detail(patch.name)
-        run(["patch", "-p1", "--fuzz=0", "-i", patch], cwd=source, log=space.log)
-    space.step.detail("configure")
-    run(["./configure", "--prefix=", "--disable-shared", f"CFLAGS={_MUSL_CFLAGS}"], cwd=source, log=space.log)
-    space.step.detail("make")
-    run(["make", f"-j{jobs}"], cwd=source, log=space.log)
-    run(["make", "install", f"DESTDIR={space.out}"], cwd=source, log=space.log)
+    commands: list[Sequence[str | Path]] = [
+        *(("patch", "-p1", "--fuzz=0", "-i", patch) for patch in series),
+        ("./configure", "--prefix=", "--disable-shared", "CC=gcc", f"CFLAGS={_MUSL_CFLAGS}"),
+        ("make", f"-j{jobs}"),
+        ("make", "install", f"DESTDIR={space.out}"),
+        ("cp", "-R", "--no-target-directory", headers / "include", space.out / "include"),
+    ]
+    # Nothing else: a CC or CFLAGS of the user's must not get in.
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    for command in commands:
+        space.step.detail(" ".join(map(str, command[:2])))
+        run(command, cwd=source, env=env, log=space.log)
     # musl's own wrapper names its prefix; ours takes its place.
     for leftover in ("bin/musl-gcc", "lib/musl-gcc.specs"):
         (space.out / leftover).unlink(missing_ok=True)
-    run(["cp", "-R", "--no-target-directory", headers / "include", space.out / "include"], log=space.log)
     _add_programs(space.out)
 
 

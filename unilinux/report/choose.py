@@ -11,7 +11,6 @@ from unilinux.report.jsonl import JsonLines
 from unilinux.report.plain import PlainLines
 from unilinux.report.sink import Reporter, Silent
 from unilinux.report.stream import SafeStream
-from unilinux.report.terminal import LiveTree
 
 VARIABLE = "UNILINUX_PROGRESS"
 
@@ -25,7 +24,7 @@ def choose_sink(stream: TextIO, environ: Mapping[str, str], *, mode: str | None 
     :raise UsageError: there is no such mode.
     """
     sinks: dict[str, Callable[[], Reporter]] = {
-        "tree": lambda: LiveTree(stream),
+        "tree": lambda: _live_tree(stream),
         "plain": lambda: PlainLines(stream),
         "json": lambda: JsonLines(stream),
         "none": Silent,
@@ -34,6 +33,12 @@ def choose_sink(stream: TextIO, environ: Mapping[str, str], *, mode: str | None 
     if wanted not in sinks:
         raise UsageError(unknown("kind of progress", wanted, sinks), hint=f"set {VARIABLE} to one of them, or unset it")
     return sinks[wanted]()
+
+
+def _live_tree(stream: TextIO) -> Reporter:
+    from unilinux.report.terminal import LiveTree  # rich takes a tenth of a second to load: only where it draws
+
+    return LiveTree(stream)
 
 
 def _is_for_people(stream: TextIO, environ: Mapping[str, str]) -> bool:

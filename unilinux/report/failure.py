@@ -5,9 +5,6 @@ from __future__ import annotations
 import traceback
 from typing import IO, TextIO, cast
 
-from rich.console import Console
-from rich.text import Text
-
 from unilinux.core.errors import UniLinuxError
 from unilinux.report.stream import SafeStream
 from unilinux.report.text import printable
@@ -32,6 +29,9 @@ def show_failure(error: BaseException, stream: TextIO, *, verbose: bool = False)
 
     ``verbose`` adds the traceback, with the errors that this one came from.
     """
+    from rich.console import Console  # slow to load, and most runs don't fail
+    from rich.text import Text
+
     safe = SafeStream(stream)
     console = Console(file=cast(IO[str], safe), highlight=False, markup=False, emoji=False, soft_wrap=True)
     for text, style in _lines(error, verbose=verbose, bar="│" if safe.is_unicode else "|"):
@@ -61,7 +61,7 @@ def _lines(error: BaseException, *, verbose: bool, bar: str) -> list[tuple[str, 
 
 
 def _shortened(error: UniLinuxError) -> list[str]:
-    lines = [line for detail in error.details for line in detail.splitlines()]
+    lines = [printable(line) for detail in error.details for line in detail.splitlines()]
     left_out = len(lines) - _HEAD_LINES - _TAIL_LINES
     if left_out <= 1:
         return lines

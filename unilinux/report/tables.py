@@ -6,10 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, TextIO, cast
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from unilinux.report.stream import SafeStream
 from unilinux.report.text import one_line
 
@@ -35,6 +31,10 @@ def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], stream:
 
 
 def _show_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]], stream: SafeStream) -> None:
+    from rich import box  # slow to load: only where it draws
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(file=cast(IO[str], stream), highlight=False, markup=False, emoji=False)
     table = Table(box=box.SIMPLE_HEAD, safe_box=not stream.is_unicode, pad_edge=False, show_edge=False)
     for column in columns:

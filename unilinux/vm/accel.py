@@ -10,10 +10,15 @@ AcceleratorName = Literal["tcg", "kvm"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accelerator:
-    """An accelerator, and for people why it is this one."""
+    """An accelerator, and for people why it is this one.
+
+    ``tsc_khz`` is the frequency of the guest's time stamp counter, where it has no
+    other way to know it than to measure.
+    """
 
     name: AcceleratorName
     reason: str
+    tsc_khz: int | None = None
 
     def qemu(self, cpus: int) -> tuple[str, ...]:
         """QEMU arguments: the accelerator and the best CPU model that it has."""
@@ -23,9 +28,15 @@ class Accelerator:
 
     def cmdline(self, cpus: int) -> tuple[str, ...]:
         """Words for the kernel's command line that only fit this accelerator."""
+        words: list[str] = []
         if self.name == "tcg" and cpus == 1:
             # TCG has no TSC deadline timer, and to calibrate the local APIC's timer takes
             # Linux 200 ms and 215 million instructions; the PIT, whose frequency is known,
             # does as well. Further CPUs would have no timer of their own without it.
-            return ("nolapic_timer",)
-        return ()
+            words.append("nolapic_timer")
+        if self.name == "tcg" and self.tsc_khz is not None:
+            # On a busy host Linux fails to calibrate the TSC, or finds later on that it doesn't
+            # agree with timer interrupts, of which QEMU then loses some; its clocks count ticks
+            # of 10 ms from then on. It is the host's own counter, which the host found steady.
+            words += [f"tsc_early_khz={self.tsc_khz}", "tsc=reliable"]
+        return tuple(words)

@@ -19,6 +19,7 @@ from unilinux.vm.native import PROGRAM, NativeRunner
 from unilinux.vm.outcome import Exited, Timeout
 from unilinux.vm.probe import PROBE_STATUS, probe_guest
 from unilinux.vm.runner import Boot
+from unilinux.vm.tsc import host_tsc_khz
 from unilinux.vm.vm import Vm
 
 CHOICES = ("auto", "tcg", "kvm")
@@ -29,7 +30,7 @@ _DEVICE = Path("/dev/kvm")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Whether KVM runs guests here; ``reason`` says why in a few words."""
 
@@ -49,21 +50,21 @@ def choose_accelerator(request: str, cache: Path, *, device: Path = _DEVICE) -> 
     if request not in CHOICES:
         raise UsageError(unknown("accelerator", request, CHOICES))
     if request == "tcg":
-        return Accelerator(name="tcg", reason="TCG, as asked for")
+        return Accelerator(name="tcg", reason="TCG, as asked for", tsc_khz=host_tsc_khz())
     found = find_kvm(cache, device)
     if found.works:
         return Accelerator(name="kvm", reason=f"KVM: {found.reason}")
     if request == "kvm":
         raise HostError(f"KVM does not work here: {found.reason}", hint="--accel tcg, or --accel auto")
-    return Accelerator(name="tcg", reason=f"KVM: {found.reason}; using TCG")
+    return Accelerator(name="tcg", reason=f"KVM: {found.reason}; using TCG", tsc_khz=host_tsc_khz())
 
 
 def find_kvm(cache: Path, device: Path = _DEVICE) -> Finding:
     """Whether KVM runs guests on this host, from the cache if it was tried already."""
     if not device.exists():
-        return Finding(False, f"there is no {device}")
+        return Finding(works=False, reason=f"there is no {device}")
     if not os.access(device, os.R_OK | os.W_OK):
-        return Finding(False, f"{device} is not open to this user (is the user in the group kvm?)")
+        return Finding(works=False, reason=f"{device} is not open to this user (is the user in the group kvm?)")
     path = cache / "kvm" / f"{_host_key(device)}.json"
     try:
         return Finding(**json.loads(path.read_text()))
@@ -84,12 +85,14 @@ def probe(accelerator: Accelerator, device: Path = _DEVICE) -> Finding:
                 outcome = vm.wait(timeout_s=_PROBE_TIMEOUT_S, awaited="the end of a probe guest")
         except UniLinuxError as error:
             said = error.details[0].removeprefix(f"{PROGRAM}: ") if error.details else error.message
-            return Finding(False, f"{device} opens, but a probe guest did not start ({said})")
+            return Finding(works=False, reason=f"{device} opens, but a probe guest did not start ({said})")
     if outcome == Exited(PROBE_STATUS):
-        return Finding(True, "a probe guest ran")
+        return Finding(works=True, reason="a probe guest ran")
     if isinstance(outcome, Timeout):
-        return Finding(False, f"{device} opens, but a probe guest did not run within {_PROBE_TIMEOUT_S:g} s")
-    return Finding(False, f"{device} opens, but a probe guest did not run ({outcome.explain()})")
+        return Finding(
+            works=False, reason=f"{device} opens, but a probe guest did not run within {_PROBE_TIMEOUT_S:g} s"
+        )
+    return Finding(works=False, reason=f"{device} opens, but a probe guest did not run ({outcome.explain()})")
 
 
 def _host_key(device: Path) -> str:

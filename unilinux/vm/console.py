@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections import deque
@@ -11,10 +10,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from unilinux.vm.runner import Stream
+
 # What a chatty guest leaves in memory; the log file has everything.
 _KEPT_LINES = 20_000
 _LONGEST_LINE = 64 * 1024
-_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Line:
 
 
 class Console:
-    """One end of a stream socket whose other end is the guest's serial port.
+    """What the guest writes to its serial port, and what is typed there.
 
     A guest whose output nobody reads stops, so a thread reads it from the first
     moment to the last, whether somebody is interested or not.
     """
 
     def __init__(
-        self, stream: socket.socket, log: Path, *, began: float, on_output: Callable[[bytes], None] | None = None
+        self, stream: Stream, log: Path, *, began: float, on_output: Callable[[bytes], None] | None = None
     ) -> None:
         self._stream = stream
         self._began = began
@@ -50,10 +50,7 @@ class Console:
 
     def send(self, data: bytes) -> None:
         """Type ``data``. A machine that is gone takes no notice."""
-        try:
-            self._stream.sendall(data)
-        except OSError:
-            pass
+        self._stream.send(data)
 
     def find(self, wanted: Callable[[str], object], *, deadline: float, start: int = 0) -> Line | None:
         """The first line from number ``start`` on whose text is ``wanted``, perhaps not ended yet.
@@ -99,18 +96,14 @@ class Console:
         return tuple(written[-count:])
 
     def close(self) -> None:
-        """Let go of the socket, the thread and the log file."""
-        try:
-            self._stream.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        """Let go of the stream, the thread and the log file, once the machine has ended."""
         self._thread.join()
         self._stream.close()
         self._log.close()
 
     def _drain(self) -> None:
         try:
-            while data := self._receive():
+            while data := self._stream.receive():
                 self._show(data)
                 with self._changed:
                     self._take(data)
@@ -128,12 +121,6 @@ class Console:
                 self._on_output(data)
             except OSError:  # a terminal that went away must not stop the guest
                 self._on_output = None
-
-    def _receive(self) -> bytes:
-        try:
-            return self._stream.recv(_CHUNK_BYTES)
-        except OSError:
-            return b""
 
     def _take(self, data: bytes) -> None:
         now = time.monotonic() - self._began

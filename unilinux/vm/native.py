@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shlex
 import socket
 import subprocess
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from unilinux.core.command import kill_group, require_tool
@@ -24,6 +25,7 @@ COMMAND_FILE = "command.txt"
 OUTPUT_FILE = "qemu.log"
 
 _COMPLAINT_LINES = 10
+_CONSOLE_BYTES = 1 << 20
 _LAUNCH_GRACE_S = 5.0  # from QEMU's hanging up to its end
 _TAKEN_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]*:(\d+)-")
 
@@ -42,33 +44,85 @@ class NativeRunner:
         program = str(require_tool(PROGRAM))
         for forward in boot.machine.spec.forwards:
             require_free_port(forward.host)
-        with ExitStack() as stack:
-            pairs = [socket.socketpair() for _ in range(3)]
-            theirs = [stack.enter_context(pair[1]) for pair in pairs]
-            qmp, console, report = (f"socket,fd={end.fileno()}" for end in theirs)
+        ours_qmp, theirs_qmp = socket.socketpair()
+        ours_report, theirs_report = socket.socketpair()
+        console = Pipes()
+        with theirs_qmp, theirs_report:
             cpus = boot.machine.spec.cpus
             arguments = boot.machine.qemu_argv(
                 kernel=boot.kernel,
-                wiring=Wiring(qmp=qmp, console=console, report=report),
+                wiring=Wiring(
+                    qmp=f"socket,fd={theirs_qmp.fileno()}",
+                    console="stdio,signal=off",
+                    report=f"socket,fd={theirs_report.fileno()}",
+                ),
                 extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
             )
             argv = (program, *self._accelerator.qemu(cpus), *arguments, "-S")
-            ours = tuple(pair[0] for pair in pairs)
+            inherited = (theirs_qmp.fileno(), theirs_report.fileno())
             try:
-                return QemuProcess(argv, ours, [end.fileno() for end in theirs], boot.evidence)
+                return QemuProcess(argv, ours_qmp, ours_report, console, inherited, boot.evidence)
             except BaseException:
-                for end in ours:
-                    end.close()
+                ours_qmp.close()
+                ours_report.close()
+                console.close()
                 raise
+            finally:
+                console.close_far_ends()
+
+
+class Pipes:
+    """The console of QEMU, which is its standard input and output.
+
+    Pipes rather than a socket: QEMU writes byte by byte, and a socket keeps room for
+    just some 200 writes. A guest that writes faster than we get to read then loses
+    characters, since Linux waits no longer than 10 ms for a serial port.
+    """
+
+    def __init__(self) -> None:
+        self._output, self.far_output = os.pipe()
+        self.far_input, self._input = os.pipe()
+        os.set_blocking(self._input, False)
+        try:
+            fcntl.fcntl(self.far_output, fcntl.F_SETPIPE_SZ, _CONSOLE_BYTES)
+        except OSError:
+            pass  # this user has many pipes: 64 KiB will do
+
+    def receive(self) -> bytes:
+        """Wait for output; nothing when QEMU has ended."""
+        return os.read(self._output, _CONSOLE_BYTES)
+
+    def send(self, data: bytes) -> None:
+        """Type something."""
+        try:
+            os.write(self._input, data)
+        except (BrokenPipeError, BlockingIOError):
+            pass
+
+    def close_far_ends(self) -> None:
+        """Leave QEMU's ends to QEMU alone."""
+        os.close(self.far_output)
+        os.close(self.far_input)
+
+    def close(self) -> None:
+        """Let go of our ends."""
+        os.close(self._output)
+        os.close(self._input)
 
 
 class QemuProcess:
     """A running QEMU, in a session of its own; see :class:`unilinux.vm.runner.Emulator`."""
 
     def __init__(
-        self, argv: Sequence[str], ends: tuple[socket.socket, ...], inherited: Sequence[int], evidence: Path
+        self,
+        argv: Sequence[str],
+        qmp: socket.socket,
+        report: socket.socket,
+        console: Pipes,
+        inherited: Sequence[int],
+        evidence: Path,
     ) -> None:
-        self.qmp, self.console, self.report = ends
+        self.qmp, self.report, self.console = qmp, report, console
         self.argv = tuple(argv)
         self._inherited = tuple(inherited)
         self._setpriv = str(require_tool("setpriv"))
@@ -88,6 +142,12 @@ class QemuProcess:
         if self._failure is not None:
             raise HostError(f"cannot start {argv[0]}: {self._failure}") from self._failure
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process number, for measuring."""
+        assert self._process is not None
+        return self._process.pid
+
     def wait(self, timeout_s: float) -> int | None:
         """The exit code, or None when it still runs ``timeout_s`` from now."""
         assert self._process is not None
@@ -101,7 +161,7 @@ class QemuProcess:
             self._ended.wait()
 
     def complaints(self) -> tuple[str, ...]:
-        """The last lines of its standard output and error."""
+        """The last lines of its standard error."""
         text = self._output.read_text(errors="replace")
         return tuple(line for line in text.splitlines() if line.strip())[-_COMPLAINT_LINES:]
 
@@ -125,9 +185,9 @@ class QemuProcess:
             with self._output.open("wb") as output:
                 self._process = subprocess.Popen(
                     [self._setpriv, "--pdeathsig", "KILL", "--", *self.argv],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    stdin=self.console.far_input,
+                    stdout=self.console.far_output,
+                    stderr=output,
                     pass_fds=self._inherited,
                     start_new_session=True,
                 )

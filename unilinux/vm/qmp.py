@@ -43,7 +43,7 @@ class Qmp:
 
         :raise VmError: the other side hung up, isn't QMP, or took longer.
         """
-        self._stream.setblocking(False)
+        self._stream.settimeout(0)  # asyncio takes none that blocks
         self._run("the QMP greeting", self._client.connect(self._stream), timeout_s)
 
     def execute(self, command: str, arguments: dict[str, object] | None = None, *, timeout_s: float = 30.0) -> Any:

@@ -24,15 +24,36 @@ class Boot:
     cmdline: tuple[str, ...] = ()
 
 
+class Stream(Protocol):
+    """Our end of the guest's serial port."""
+
+    def receive(self) -> bytes:
+        """Wait for output of the guest; nothing when it has ended."""
+
+    def send(self, data: bytes) -> None:
+        """Type something; a guest that has ended takes no notice."""
+
+    def close(self) -> None:
+        """Let go of it; the emulator has ended, and nobody receives any more."""
+
+
 class Emulator(Protocol):
     """A started emulator whose guest is still paused: QMP's ``cont`` lets it run.
 
-    The three sockets are connected stream sockets; whoever launched it closes them.
+    Whoever launched it closes the sockets and the stream when it has ended.
     """
 
-    qmp: socket.socket
-    console: socket.socket
-    report: socket.socket
+    @property
+    def qmp(self) -> socket.socket:
+        """A connected stream socket that speaks QMP."""
+
+    @property
+    def console(self) -> Stream:
+        """The serial port."""
+
+    @property
+    def report(self) -> socket.socket:
+        """A connected stream socket that gets how PID 1 ended."""
 
     def wait(self, timeout_s: float) -> int | None:
         """Its exit code, negative for a signal, or None when it is still running by then."""

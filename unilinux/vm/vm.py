@@ -13,9 +13,9 @@ from typing import Any, Self
 from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.vm.console import Console
-from unilinux.vm.diagnosis import PANIC, judge
+from unilinux.vm.diagnosis import PANIC, judge, lack_of_memory, panic_text
 from unilinux.vm.footprint import loaded_end
-from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Ready, Timeout
+from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
 from unilinux.vm.qmp import Qmp
 from unilinux.vm.runner import Boot, Emulator, Runner
 
@@ -39,7 +39,8 @@ _LOST_REASONS: Mapping[str, str] = MappingProxyType(
         "host-qmp-quit": "QEMU was told to quit",
     }
 )
-_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(?P<host>\d+)\s+\S+\s+(?P<guest>\d+)")
+# A line of "info usernet": state, file descriptor, source address and port, those of the guest.
+_TCP = re.compile(r"TCP\[(?P<state>\w+)\]\s+\d+\s+\S+\s+(?P<source>\d+)\s+\S+\s+(?P<guest>\d+)")
 
 
 class Vm:
@@ -53,7 +54,7 @@ class Vm:
     """
 
     def __init__(self, boot: Boot, emulator: Emulator, on_output: Callable[[bytes], None] | None) -> None:
-        began = time.monotonic()
+        began = self._began = time.monotonic()
         self.boot = boot
         self.emulator = emulator
         self.console = Console(emulator.console, boot.evidence / CONSOLE_FILE, began=began, on_output=on_output)
@@ -92,6 +93,11 @@ class Vm:
         self.close()
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began
+
+    @property
     def end(self) -> End | None:
         """How the machine ended, as far as that was noticed."""
         return self._end
@@ -104,6 +110,14 @@ class Vm:
         if guest not in self._ports:
             raise UsageError(f"port {guest} of the guest is not forwarded", hint=f"--forward 0:{guest}")
         return self._ports[guest]
+
+    def has_accepted(self, guest: int) -> bool:
+        """Whether the guest has accepted a connection, still open, to one of its forwarded ports.
+
+        That the host could connect says nothing: QEMU accepts before the guest does.
+        """
+        lines = self._user_network()
+        return any(line["state"] == "ESTABLISHED" and int(line["guest"]) == guest for line in lines)
 
     def watch(self, pattern: str, *, timeout_s: float, start: int = 0) -> Outcome:
         """Wait until a line of the console, from line ``start`` on, matches a regular expression.
@@ -167,8 +181,11 @@ class Vm:
         """An error that tells of an unwelcome outcome, with the end of the console."""
         where = self.boot.evidence / CONSOLE_FILE
         hint = f"the whole console is in {where}"
+        shortage = lack_of_memory(self._texts())
         if isinstance(outcome, OutOfMemory):
             hint = f"give it more: --memory {2 * outcome.memory_mib}; {hint}"
+        elif shortage is not None:
+            hint = f"too little memory, perhaps: the console says {shortage!r}; {hint}"
         lines = self.console.tail(_TAIL_LINES)
         if isinstance(outcome, Lost):
             lines += self.emulator.complaints()
@@ -188,8 +205,8 @@ class Vm:
         try:
             self._qmp.connect(_LAUNCH_TIMEOUT_S)
             if self.boot.machine.spec.forwards:
-                listing = self._qmp.execute("human-monitor-command", {"command-line": "info usernet"})
-                self._ports = {int(match["guest"]): int(match["host"]) for match in _FORWARD.finditer(listing)}
+                forwards = (line for line in self._user_network() if line["state"] == "HOST_FORWARD")
+                self._ports = {int(line["guest"]): int(line["source"]) for line in forwards}
         except VmError as error:
             raise self.emulator.launch_failure() or error from error
         try:
@@ -198,6 +215,10 @@ class Vm:
             # A guest that ends at once takes QEMU with it before QEMU can answer.
             if self.emulator.wait(_END_GRACE_S) is None:
                 raise
+
+    def _user_network(self) -> list[re.Match[str]]:
+        listing = self._qmp.execute("human-monitor-command", {"command-line": "info usernet"})
+        return list(_TCP.finditer(listing))
 
     def _ended(self, deadline: float) -> End | None:
         """The end of the machine, if there is one or a panic announces it."""
@@ -208,8 +229,9 @@ class Vm:
                 return None
         return self._conclude()
 
-    def _overdue(self, timeout_s: float, awaited: str) -> Timeout | End:
-        return self._judged("") or Timeout(timeout_s, awaited)
+    def _overdue(self, timeout_s: float, awaited: str) -> Timeout | Panic:
+        text = panic_text(self._texts())
+        return Timeout(timeout_s, awaited) if text is None else Panic(text)
 
     def _conclude(self) -> End:
         """How the machine ended; to be called when it has, or is about to."""
@@ -218,13 +240,10 @@ class Vm:
             deadline = time.monotonic() + _END_GRACE_S
             self.console.wait_closed(deadline)
             self._qmp.wait_closed(_END_GRACE_S)
-            end = self._judged(_remaining(self.emulator.report))
+            report = _remaining(self.emulator.report)
+            end = judge(report, self._texts(), self.boot.machine.spec.memory_mib)
             self._end = end or Lost(returncode, self._lost_reason(returncode))
         return self._end
-
-    def _judged(self, report: str) -> End | None:
-        lines = [line.text for line in self.console.lines()]
-        return judge(report, lines, self.boot.machine.spec.memory_mib)
 
     def _lost_reason(self, returncode: int | None) -> str:
         if returncode is None:
@@ -235,6 +254,9 @@ class Vm:
         if shutdown is not None and shutdown.get("reason") in _LOST_REASONS:
             return _LOST_REASONS[shutdown["reason"]]
         return f"QEMU ended with exit code {returncode}"
+
+    def _texts(self) -> tuple[str, ...]:
+        return tuple(line.text for line in self.console.lines())
 
 
 def _require_memory(boot: Boot) -> None:

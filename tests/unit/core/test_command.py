@@ -73,7 +73,7 @@ def test_a_missing_tool_is_answered_with_its_package(monkeypatch: pytest.MonkeyP
 def test_the_packages_of_tools_are_those_that_set_up_installs() -> None:
     listed = Path(__file__).parents[3] / "configs" / "debian-packages.txt"
     names = {line.split()[0] for line in listed.read_text().splitlines() if line and not line.startswith("#")}
-    brought_along = {"dpkg", "apt", "shellcheck"}  # Debian's own, and the one that PyPI's package brings
+    brought_along = {"dpkg", "apt"}  # what makes a Debian
     assert set(command._PACKAGES.values()) - names <= brought_along
 
 
@@ -93,6 +93,12 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(tmp_pat
     with pytest.raises(CommandError, match=r"sh did not end within 0\.3 s"):
         run(["sh", "-c", f"sleep 100 & echo $! > {child}; echo begun; wait"], timeout_s=0.3)
     _wait_until_gone(int(child.read_text()))
+
+
+def test_a_command_that_has_closed_its_output_is_waited_for_and_ended_too() -> None:
+    assert run(["sh", "-c", "exec >&- 2>&-; sleep 0.2"]).seconds >= 0.2
+    with pytest.raises(CommandError, match=r"sh did not end within 0\.2 s"):
+        run(["sh", "-c", "exec >&- 2>&-; exec sleep 100"], timeout_s=0.2)
 
 
 def test_what_a_command_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:

@@ -18,16 +18,17 @@ from unilinux.kconfig.wish import Layer, Origin, Wish
 Solver = Callable[..., Resolved]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mini_tree() -> Path:
     return Path(__file__).parents[2] / "data" / "kconfig" / "mini"
 
 
-@pytest.fixture
-def parsed(mini_tree: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
-    for name, value in kconfig_environment(mini_tree, Toolchain(), os.environ).items():
-        monkeypatch.setenv(name, value)
-    return Tree()
+@pytest.fixture(scope="session")
+def parsed(mini_tree: Path) -> Tree:
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in kconfig_environment(mini_tree, Toolchain(), os.environ).items():
+            patched.setenv(name, value)
+        return Tree()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_an_error_is_shown_with_its_evidence_and_the_next_command() -> None:
         "error: hello.c does not compile\n"
         "       in profile tiny\n"
         "  │ hello.c:3:5: error: [bold]x[/bold] undeclared\n"
-        "  │     3 |  x = 1;\n"
+        "  │     3 | x = 1;\n"
         "hint: ./x build --app hello --verbose\n"
     )
 
@@ -64,11 +64,10 @@ def test_verbose_adds_the_traceback(error: BaseException) -> None:
     def where_it_began() -> None:
         raise error
 
-    try:
+    with pytest.raises(type(error)) as raised:
         where_it_began()
-    except BaseException as caught:
-        assert "where_it_began" in _shown(caught, verbose=True)
-        assert "where_it_began" not in _shown(caught)
+    assert "where_it_began" in _shown(raised.value, verbose=True)
+    assert "where_it_began" not in _shown(raised.value)
 
 
 def test_a_terminal_without_unicode_gets_none() -> None:

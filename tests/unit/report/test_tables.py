@@ -1,4 +1,5 @@
 import io
+import re
 
 from unilinux.report.tables import Column, show_table
 
@@ -27,10 +28,10 @@ def test_a_table_without_rows_is_its_headings() -> None:
     assert stream.getvalue() == "APP  MIB  SUMMARY\n"
 
 
-def test_a_terminal_gets_a_table_that_fits(monkeypatch: object) -> None:
+def test_a_terminal_gets_a_table_that_fits() -> None:
     stream = Tty()
     show_table(COLUMNS, ROWS, stream)
-    lines = stream.getvalue().splitlines()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
     assert lines[0].split() == ["APP", "MIB", "SUMMARY"]
     assert len(lines) > 4
-    assert stream.getvalue().count("HTTP server") == 20
+    assert stream.getvalue().count("HTTP") == 20

@@ -4,7 +4,7 @@ from unilinux.report.text import duration, one_line, printable
 
 
 def test_colours_cursor_movements_and_line_ends_are_taken_out() -> None:
-    assert one_line("  \x1b[1;31merror:\x1b[0m a\r\nb\x07 \x1b]0;title\x07\x1b(Bc  ") == "error: a b  Bc"
+    assert one_line("  \x1b[1;31merror:\x1b[0m a\r\nb\x07\x1b]0;title\x07\x1b(Bc  ") == "error: a b c"
     assert one_line("\x9b31mx") == "31mx"
 
 

@@ -1,0 +1,137 @@
+"""The real kernel: its series, its build, its relinking. Minutes when the cache is cold."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.layout import Layout
+from unilinux.core.store import Output, Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.kernel.kbuild import INITRAMFS, REQUIRED, KernelImage, compile_objects, install_headers, link_image
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, view
+from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
+from unilinux.kernel.worktree import check
+
+pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
+
+PROJECT = Path(__file__).parents[2]
+
+WISHES = {
+    **REQUIRED,
+    "64BIT": "y",
+    "HYPERVISOR_GUEST": "y",
+    "PARAVIRT": "y",
+    "PRINTK": "y",
+    "TTY": "y",
+    "SERIAL_8250": "y",
+    "SERIAL_8250_CONSOLE": "y",
+    "BINFMT_ELF": "y",
+    "KERNEL_LZ4": "y",
+    "UNILINUX_EXIT": "y",
+}
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    """The user's own cache: a kernel that was built before is not built again."""
+    return Layout.of(PROJECT, os.environ)
+
+
+@pytest.fixture(scope="module")
+def store(layout: Layout) -> Store:
+    return Store(layout.store, logs=layout.logs, progress=Progress(NullSink()))
+
+
+@pytest.fixture(scope="module")
+def tree(layout: Layout, store: Store) -> KernelTree:
+    return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, Progress(NullSink())), store=store)
+
+
+@pytest.fixture(scope="module")
+def config(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny kernel's configuration, by the kernel's own Kconfig."""
+    folder = tmp_path_factory.mktemp("config")
+    tools = compiler_wrapper(folder / "tools")
+    with Progress(NullSink()).step("config", "") as step, view(tree.path, folder / "view") as place:
+        file = place / OBJECTS / ".config"
+        make(place, ["tinyconfig"], tools=tools, log=folder / "log", step=step, label="tinyconfig")
+        quoted = {name: f'"{value}"' if "/" in value else value for name, value in WISHES.items()}
+        wishes = [f"CONFIG_{name}={value}" for name, value in quoted.items()]
+        file.write_text(file.read_text() + "\n".join(wishes) + "\n")
+        make(place, ["olddefconfig"], tools=tools, log=folder / "log", step=step, label="olddefconfig")
+        return file.read_text()
+
+
+@pytest.fixture(scope="module")
+def objects(tree: KernelTree, config: str, store: Store) -> Output:
+    return compile_objects(tree, config, store=store)
+
+
+def cpio(path: Path, size_bytes: int) -> Path:
+    path.write_bytes((b"070701" + b"0" * 8 * 11 + b"0000000B" + b"0" * 8 + b"TRAILER!!!\0").ljust(size_bytes, b"\0"))
+    return path
+
+
+def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_bytes: int) -> tuple[KernelImage, str]:
+    """Link in a store of its own; the image, and the log."""
+    where.mkdir()
+    store = Store(where / "store", logs=where / "logs", progress=Progress(NullSink()))
+    image = link_image(tree, objects, cpio(where / "x.cpio", size_bytes), store=store)
+    return image, "".join(path.read_text() for path in (where / "logs").iterdir())
+
+
+def test_series_is_in_order(tree: KernelTree, tmp_path: Path) -> None:
+    check(tree.series, tree.path, tree.originals, log=tmp_path / "log")
+
+
+def test_headers_for_programs(tree: KernelTree, store: Store) -> None:
+    include = install_headers(tree, store=store).path / "include"
+    assert (include / "linux/version.h").exists()
+    assert (include / "asm/unistd_64.h").exists()
+    assert not list(include.rglob(".*"))
+
+
+def test_linking_compiles_no_kernel_code(layout: Layout, tree: KernelTree, objects: Output, tmp_path: Path) -> None:
+    image, log = link(layout, tmp_path / "a", tree, objects, 100_000)
+    compiled = {line.split()[1] for line in log.splitlines() if re.match(r"  (CC|AS|HOSTCC) ", line)}
+    assert compiled - {"init/version-timestamp.o"} <= {
+        "usr/initramfs_data.o",
+        # Of the bzImage: what knows vmlinux's addresses, and its compressed content.
+        "arch/x86/boot/compressed/misc.o",
+        "arch/x86/boot/compressed/piggy.o",
+        "arch/x86/boot/header.o",
+        *(name for name in compiled if name.startswith(".tmp_vmlinux")),
+    }
+    assert "objtool" not in log
+    assert image.vmlinux.stat().st_size < image.debug.stat().st_size
+
+
+def test_same_image_wherever_it_is_linked(layout: Layout, tree: KernelTree, objects: Output, tmp_path: Path) -> None:
+    one, _ = link(layout, tmp_path / "one", tree, objects, 5_000)
+    other, _ = link(layout, tmp_path / "another place", tree, objects, 5_000)
+    assert one.output.digest == other.output.digest
+
+
+def test_no_absolute_path_is_recorded(layout: Layout, objects: Output, tree: KernelTree, tmp_path: Path) -> None:
+    """So objects can be moved, and two caches make the same."""
+    place = str(layout.cache).encode()
+    built = objects.path / OBJECTS
+    recorded = [
+        str(path.relative_to(built))
+        for path in built.rglob("*")
+        if path.is_file() and not path.is_symlink() and place in path.read_bytes()
+    ]
+    assert [name for name in recorded if not name.startswith("tools/objtool/")] == []
+    image, _ = link(layout, tmp_path / "a", tree, objects, 512)
+    assert place not in image.debug.read_bytes()
+    assert str(tmp_path).encode() not in image.debug.read_bytes()
+
+
+def test_configuration_is_what_was_asked(config: str) -> None:
+    assert f'CONFIG_INITRAMFS_SOURCE="{INITRAMFS}"' in config
+    assert "CONFIG_UNILINUX_EXIT=y" in config

@@ -1,0 +1,71 @@
+"""The catalogue: the shipped applications hold, unknown names are answered with the nearest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.app.conftest import MakeApp
+from unilinux.app.catalogue import load_app, load_catalogue
+from unilinux.app.render import render
+from unilinux.app.rootfs import template_variables
+from unilinux.core.errors import ManifestError, UsageError
+
+APPS = Path(__file__).parents[3] / "apps"
+NAMES = load_catalogue(APPS).names
+
+
+def test_shipped_applications_are_all_there() -> None:
+    assert {"hello", "lighttpd", "lua", "memcached", "nginx", "redis"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_application_holds(name: str) -> None:
+    app = load_catalogue(APPS).find(name)
+    for file in app.manifest.files:
+        if file.template is not None:
+            assert render(app.folder / file.template, template_variables(app))
+    for need in app.needs:
+        assert need.line, f"{need.symbol} has no line"
+        assert need.why, f"{need.symbol} has no reason behind it"
+
+
+def test_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no application 'ngnix'; did you mean 'nginx'"):
+        load_catalogue(APPS).find("ngnix")
+
+
+def test_a_broken_neighbour_does_no_harm(make_app: MakeApp) -> None:
+    app = make_app()
+    broken = app.folder.parent / "broken"
+    broken.mkdir()
+    (broken / "app.toml").write_text("schema = ")
+    assert load_catalogue(app.folder.parent).find("toy").manifest.name == "toy"
+
+
+def test_malformed_toml_names_the_line(make_app: MakeApp) -> None:
+    with pytest.raises(ManifestError, match=r"app.toml: not valid TOML: .*line 3"):
+        make_app('summary = "A toy"', "summary =")
+
+
+def test_name_must_be_the_folders(make_app: MakeApp) -> None:
+    with pytest.raises(ManifestError) as caught:
+        make_app('name = "toy"', 'name = "ball"')
+    assert "'ball' must be the folder's name, 'toy'" in caught.value.details[0]
+
+
+def test_missing_local_files_are_all_named(make_app: MakeApp) -> None:
+    folder = make_app().folder
+    (folder / "toy.c").unlink()
+    (folder / "toy.conf.j2").unlink()
+    with pytest.raises(ManifestError) as caught:
+        load_app(folder)
+    assert [detail.split(": ")[1].split(" ")[0] for detail in caught.value.details] == ["toy.c", "toy.conf.j2"]
+
+
+def test_needs_carry_line_and_reason(make_app: MakeApp) -> None:
+    epoll, futex = make_app().needs
+    assert (epoll.symbol, epoll.value, epoll.why) == ("EPOLL", "y", "waits for many sockets")
+    assert futex.why == ""
+    assert futex.line == (epoll.line or 0) + 1

@@ -1,0 +1,65 @@
+"""The manifest: what holds, and the message for each thing that doesn't."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.app.conftest import MakeApp
+from unilinux.app.manifest import Mount
+from unilinux.core.errors import ManifestError
+
+
+def problems(make_app: MakeApp, old: str, new: str) -> list[str]:
+    """The problems that a changed manifest is refused with."""
+    with pytest.raises(ManifestError) as caught:
+        make_app(old, new)
+    return list(caught.value.details)
+
+
+def test_toy_holds(make_app: MakeApp) -> None:
+    manifest = make_app().manifest
+    assert manifest.built_files == ("toy",)
+    assert [mount.target for mount in manifest.run.mount_points] == ["/proc", "/tmp"]
+    assert [mount.symbol for mount in manifest.run.mount_points] == ["PROC_FS", "TMPFS"]
+
+
+def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) -> None:
+    found = problems(make_app, 'hostname = "toy"', 'hostnam = "toy"\nopen_files = "many"')
+    assert len(found) == 2
+    assert any("app.toml:27: run.hostnam: unknown key; did you mean 'hostname'?" in problem for problem in found)
+    assert any("app.toml:28: run.open_files: input should be a valid integer" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('build = "toy"', 'build = "toy"\nlocal = "toy.c"', "/bin/toy needs exactly one of build, local, template,"),
+        ('build = "toy"', 'build = "../toy"', "'../toy' must be a relative path without '..'"),
+        ('path = "/etc/toy.conf"', 'path = "etc/toy.conf"', "'etc/toy.conf' must be an absolute path"),
+        ('path = "/etc/toy.conf"', 'path = "/bin/toy"', "files: /bin/toy is given twice"),
+        ('["/bin/toy", "-c"', '["/bin/tay", "-c"', "run.argv: /bin/tay is not among the files"),
+        ('"tmpfs:/tmp"', '"tmpfs"', "'tmpfs' needs a target, as in 'tmpfs:/tmp'"),
+        ('"proc"', '"procfs"', "there is no mount 'procfs' (known: devtmpfs, proc, sysfs, tmpfs)"),
+        ("network = true\n", "", "ports are served, so network must be true"),
+        ('stop = "SIGINT"\n', "", "run.stop: a server needs the signal that asks it to end"),
+        ("EPOLL =", "CONFIG_EPOLL =", "write EPOLL without CONFIG_"),
+        ('kind = "tcp"\nport = 80', 'kind = "tcp"\nport = 81', "verify: port 81 is not among run.ports"),
+        ('kind = "tcp"', 'kind = "console"\npattern = "("', "'(' is no regular expression"),
+        ('kind = "tcp"', 'kind = "resp"\ncommands = [["PING"]]\nreplies = []', "1 commands and 0 replies"),
+        ('kind = "tcp"', 'kind = "udp"', "input tag 'udp' found using 'kind' does not match"),
+        ("schema = 1", "schema = 2", "app.toml:1: schema: input should be 1"),
+    ],
+)  # fmt: skip
+def test_what_does_not_hold_says_why(make_app: MakeApp, old: str, new: str, message: str) -> None:
+    found = problems(make_app, old, new)
+    assert any(message in problem for problem in found), found
+    assert all("app.toml" in problem for problem in found)
+
+
+def test_modes_have_sensible_defaults(make_app: MakeApp) -> None:
+    by_path = {file.path: file.permissions for file in make_app().manifest.files}
+    assert by_path == {"/bin/toy": 0o755, "/etc/toy.conf": 0o644}
+
+
+def test_mount_target_can_be_changed() -> None:
+    assert Mount.parse("proc:/host/proc").target == "/host/proc"

@@ -1,0 +1,60 @@
+"""The tree of the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.app.conftest import MakeApp
+from unilinux.app.rootfs import root_files
+from unilinux.core.errors import ManifestError
+from unilinux.core.store import Output
+from unilinux.core.tree import Device, Directory, File
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> tuple[Output, Output]:
+    """What the build and the compilation of init leave behind."""
+    for name in ("toy", "init"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(name.encode())
+    built, init = (Output(name, "k", tmp_path / name, name, cached=True, seconds=0.0) for name in ("toy", "init"))
+    return built, init
+
+
+def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    entries = {entry.path: entry for entry in root_files(make_app(), built=outputs[0], init=outputs[1]).entries}
+    assert list(entries) == sorted(entries)
+    assert entries["/dev/console"] == Device("/dev/console", "c", 5, 1, 0o600)
+    assert entries["/etc/toy.conf"] == File("/etc/toy.conf", b"toy has 2 workers and 32 MiB\n")
+    assert entries["/etc/resolv.conf"] == File("/etc/resolv.conf", b"nameserver 10.0.2.3\n")
+    assert entries["/tmp"] == Directory("/tmp")
+    assert entries["/bin"] == Directory("/bin")
+    assert entries["/bin/toy"] == File("/bin/toy", outputs[0].path / "toy", 0o755)
+    assert entries["/init"] == File("/init", outputs[1].path / "init", 0o755)
+
+
+def test_templates_see_the_memory_that_the_user_asks_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    tree = root_files(make_app(), built=outputs[0], init=outputs[1], memory_mib=512)
+    assert File("/etc/toy.conf", b"toy has 2 workers and 512 MiB\n") in tree.entries
+
+
+def test_no_network_no_resolver(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    app = make_app()
+    quiet = app.manifest.run.model_copy(update={"network": False})
+    lone = type(app)(folder=app.folder, manifest=app.manifest.model_copy(update={"run": quiet}))
+    paths = {entry.path for entry in root_files(lone, built=outputs[0], init=outputs[1]).entries}
+    assert "/etc/resolv.conf" not in paths
+
+
+def test_an_application_may_bring_its_own_accounts(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    app = make_app('path = "/etc/toy.conf"', 'path = "/etc/passwd"')
+    tree = root_files(app, built=outputs[0], init=outputs[1])
+    assert File("/etc/passwd", b"toy has 2 workers and 32 MiB\n") in tree.entries
+
+
+def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    app = make_app('path = "/etc/toy.conf"', 'path = "/bin/toy/conf"')
+    with pytest.raises(ManifestError, match="would hold /bin/toy/conf, but /bin/toy is no folder"):
+        root_files(app, built=outputs[0], init=outputs[1])

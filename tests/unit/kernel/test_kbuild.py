@@ -1,0 +1,139 @@
+"""The three steps of a kernel build, on a kernel in miniature."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
+from unilinux.core.errors import BuildError, ConfigError
+from unilinux.core.store import Output
+from unilinux.kernel.kbuild import compile_objects, install_headers, link_image, parse_config
+
+
+def compile_it(workshop: Workshop, config: str = CONFIG) -> Output:
+    return compile_objects(workshop.tree(), config, store=workshop.store)
+
+
+def initramfs(workshop: Workshop, content: bytes) -> Path:
+    path = workshop.root / "initramfs.cpio"
+    path.write_bytes(content)
+    return path
+
+
+def log_of(workshop: Workshop, step: str) -> str:
+    return "".join(path.read_text() for path in sorted(workshop.layout.logs.glob(f"{step}-*.log")))
+
+
+def test_headers(workshop: Workshop) -> None:
+    output = install_headers(workshop.tree(), store=workshop.store)
+    assert [path.name for path in output.path.rglob("*") if path.is_file()] == ["version.h"]
+    assert (output.path / "include/linux/version.h").exists()
+
+
+def test_linking_compiles_nothing_and_takes_the_initramfs(workshop: Workshop) -> None:
+    objects = compile_it(workshop)
+    image = link_image(workshop.tree(), objects, initramfs(workshop, b"the application" * 9), store=workshop.store)
+    assert b"the application" in image.vmlinux.read_bytes()
+    assert b"the application" in image.bzimage.read_bytes()
+    assert "kernel_exit" in image.system_map.read_text()
+    assert image.vmlinux.stat().st_size < image.debug.stat().st_size
+    assert parse_config(image.config.read_text())["PVH"] == "y"
+    log = log_of(workshop, "kernel-image")
+    assert re.findall(r"^  (?:CC|AS|PREPARED).*", log, re.MULTILINE) == ["  AS      usr/initramfs_data.o"]
+
+
+def test_another_initramfs_is_another_image_of_the_same_objects(workshop: Workshop) -> None:
+    tree, objects = workshop.tree(), compile_it(workshop)
+    first = link_image(tree, objects, initramfs(workshop, b"1"), store=workshop.store)
+    second = link_image(tree, objects, initramfs(workshop, b"2"), store=workshop.store)
+    again = link_image(tree, objects, initramfs(workshop, b"1"), store=workshop.store)
+    assert first.output.digest != second.output.digest
+    assert again.output.path == first.output.path
+    assert again.output.cached
+
+
+def test_same_bytes_wherever_the_cache_lies(workshop: Workshop, tmp_path: Path) -> None:
+    """Also from a cache whose path has a space and a colon, which make itself can't work in."""
+    other = make_workshop(tmp_path / "other", tmp_path / "an odd: cache")
+    digests = []
+    for each in (workshop, other):
+        image = link_image(each.tree(), compile_it(each), initramfs(each, b"app"), store=each.store)
+        digests.append(image.output.digest)
+        assert str(each.root).encode() not in image.debug.read_bytes()
+    assert digests[0] == digests[1]
+
+
+def test_compile_error_shows_the_compilers_lines(workshop: Workshop) -> None:
+    workshop.write_source(init_main_c=MAIN + "\nint broken(void)\n{\n\treturn missing;\n}\n")
+    with pytest.raises(BuildError) as caught:
+        compile_it(workshop)
+    assert caught.value.message == "compiling Linux 6.12.1 failed"
+    text = "\n".join(caught.value.details)
+    assert re.search(r"main\.c:\d+:\d+: error: .missing. undeclared", text)
+    assert "In function" in text
+    assert "return missing;" in text
+    assert "make" not in text
+    hint = caught.value.hint or ""
+    assert Path(hint.rsplit(" ", 1)[-1]).exists()
+
+
+def test_linker_error_shows_the_linkers_lines(workshop: Workshop) -> None:
+    workshop.write_source(init_main_c=MAIN.replace("kernel_exit(1);", "kernel_exit(1), elsewhere();"))
+    with pytest.raises(BuildError) as caught:
+        compile_it(workshop)
+    assert any("undefined reference to `elsewhere'" in line for line in caught.value.details)
+
+
+def test_interrupted_compile_goes_on_where_it_was(workshop: Workshop) -> None:
+    workshop.write_source()
+    tree = workshop.tree()
+    exit_c = tree.path / "kernel/exit.c"
+    exit_c.chmod(0o644)
+    good = exit_c.read_text()
+    exit_c.write_text("broken\n")
+    with pytest.raises(BuildError):
+        compile_it(workshop)
+    exit_c.write_text(good)
+    assert "CC      init/main.o" in log_of(workshop, "kernel-objects")
+    compile_it(workshop)
+    assert "CC      init/main.o" not in log_of(workshop, "kernel-objects")
+    assert "CC      kernel/exit.o" in log_of(workshop, "kernel-objects")
+
+
+def test_configuration_without_what_is_required(workshop: Workshop) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compile_it(workshop, CONFIG.replace("CONFIG_PVH=y", "").replace("unilinux.cpio", "other.cpio"))
+    assert caught.value.details == ("INITRAMFS_SOURCE: must be usr/unilinux.cpio", "PVH: must be y")
+
+
+def test_configuration_that_kconfig_changes(workshop: Workshop) -> None:
+    workshop.write_patches(one=("kconfig-says", "", "CONFIG_SMP=y\n"))
+    with pytest.raises(ConfigError) as caught:
+        compile_it(workshop)
+    assert caught.value.details == ("SMP: asked for n, got y",)
+
+
+def test_image_without_pvh_entry(workshop: Workshop) -> None:
+    workshop.write_patches(one=("init/main.c", "4, 4, 18", "4, 4, 17"))
+    objects = compile_it(workshop)
+    with pytest.raises(BuildError, match="no PVH entry"):
+        link_image(workshop.tree(), objects, initramfs(workshop, b"app"), store=workshop.store)
+
+
+def test_patched_tree_and_configuration_count(workshop: Workshop) -> None:
+    first = compile_it(workshop)
+    assert compile_it(workshop).cached
+    assert compile_it(workshop, CONFIG + "CONFIG_NET=y\n").key != first.key
+    workshop.write_source(kernel_exit_c=EXIT + "\n")
+    assert compile_it(workshop).key != first.key
+
+
+def test_progress_names_and_counts_objects(workshop: Workshop) -> None:
+    compile_it(workshop)
+    shown = [detail for detail in workshop.recorder.details if detail.startswith(("CC ", "AS "))]
+    # In which order make's jobs come is open; the count isn't.
+    assert "init/main.o" in {detail.split()[1] for detail in shown}
+    assert [detail.split()[-1] for detail in shown] == ["(1)", "(2)", "(3)"]

@@ -1,0 +1,30 @@
+"""A boot that needs no kernel worth the name, and the proof that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import MachineSpec
+from unilinux.vm.probe import probe_guest
+from unilinux.vm.runner import Boot
+
+
+@pytest.fixture
+def boot(tmp_path: Path) -> Boot:
+    kernel = tmp_path / "vmlinux"
+    kernel.write_bytes(probe_guest())
+    return Boot(machine=compose(MachineSpec(memory_mib=16)), kernel=kernel, evidence=tmp_path / "evidence")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    yield
+    assert threading.active_count() == threads
+    assert len(os.listdir("/proc/self/fd")) == descriptors

@@ -1,0 +1,256 @@
+"""Work on a patch series in a git work tree: checkout, export, port, check.
+
+A work tree has one commit of the unpatched source, which the tag ``base`` names,
+and one commit for each patch. The patch files are only ever made from there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+
+from unilinux.core.command import run
+from unilinux.core.document import read_document
+from unilinux.core.errors import CommandError, PatchError, UsageError
+from unilinux.core.files import explained_disk_errors, remove_tree, write_atomically
+from unilinux.kernel.series import BASE, SERIES, Base, Series, load_series
+
+_TAG = "base"
+_SHOWN = 20
+# What checkpatch may not complain about, and why.
+_TOLERATED = (
+    "FILE_PATH_CHANGES",  # asks for an entry in MAINTAINERS, which one patch of the series has
+    "COMMIT_MESSAGE_LINE_LENGTH",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """A git work tree for a patch series."""
+
+    path: Path
+    log: Path
+
+    def git(self, *words: str | Path, input: bytes | None = None) -> str:
+        """Run git here, with no configuration but the repository's own.
+
+        :raise CommandError: it failed.
+        """
+        return run(["git", *words], cwd=self.path, env=_environment(), log=self.log, input=input).output
+
+    def must_be_new(self) -> None:
+        """:raise UsageError: there is something in its place."""
+        if self.path.exists():
+            raise UsageError(f"{self.path} exists already", hint=f"work on there, or rm -rf {self.path}")
+
+    @property
+    def base(self) -> Base:
+        """What the work tree's base commit is.
+
+        :raise UsageError: the folder is no work tree made by :func:`checkout` or :func:`port`.
+        """
+        note = self.path / ".git" / BASE
+        if not note.is_file():
+            raise UsageError(f"{self.path} is no work tree of a patch series", hint="invoke patches.checkout")
+        return read_document(note, Base)
+
+
+def checkout(series: Series, source: Path, worktree: Worktree, base: Base | None = None) -> None:
+    """Make a work tree of the unpatched ``source``, which is moved there, with the series as commits.
+
+    :param base: what the source is, if not the series' own base.
+    :raise UsageError: the work tree exists.
+    :raise PatchError: a patch doesn't apply.
+    """
+    _start(source, worktree, base or series.base)
+    _apply(series, worktree)
+
+
+def export(worktree: Worktree, folder: Path) -> Series:
+    """Write the commits since ``base`` as the patch series ``folder``, all at once.
+
+    :raise UsageError: it is no work tree; something in it isn't committed; or there are no commits.
+    :raise PatchError: the commits don't make a series in order (no Signed-off-by, …).
+    """
+    worktree.base  # noqa: B018 - raises if this is no work tree
+    if (worktree.path / ".git/rebase-apply").exists():
+        raise UsageError(
+            f"a patch is only half applied in {worktree.path}", hint=f"cd {worktree.path} && git am --continue"
+        )
+    dirty = worktree.git("status", "--porcelain", "--untracked-files=no")
+    if dirty:
+        raise UsageError(
+            f"{worktree.path} has changes that aren't committed",
+            details=dirty.splitlines()[:_SHOWN],
+            hint=f"cd {worktree.path} && git commit",
+        )
+    with explained_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            _format(worktree, beside)
+            load_series(beside)
+            _replace(folder, beside)
+        finally:
+            remove_tree(beside)
+    return load_series(folder)
+
+
+def port(series: Series, originals: Path | None, source: Path, base: Base, worktree: Worktree) -> None:
+    """Put a series on another unpatched ``source``, which is moved to the work tree.
+
+    :param originals: a folder that has the files that the series changes, as they are in its own
+        base: with them git can merge where a patch doesn't fit as it stands. None: they can't be had.
+    :raise PatchError: a patch conflicts; the work tree is left for it to be resolved.
+    """
+    _start(source, worktree, base)
+    if originals:
+        _lend_contents(series, originals, worktree)
+    _apply(series, worktree, three_way=originals is not None)
+
+
+def _lend_contents(series: Series, originals: Path, worktree: Worktree) -> None:
+    """git am --3way looks up the contents that a patch was made on: from a repository of just those files."""
+    with TemporaryDirectory(prefix="unilinux-port-") as name:
+        old = Worktree(Path(name), worktree.log)
+        _copy_files(series.files, originals, old.path)
+        _initialise(old, series.base)
+        _apply(series, old)
+        worktree.git("fetch", "--quiet", old.path, "HEAD:refs/heads/old")
+
+
+def _copy_files(names: Iterable[str], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / name, target / name)
+
+
+def check(series: Series, tree: Path, originals: Path, *, log: Path) -> None:
+    """The gate for a series: it must be what its own commits export to, and fit for review.
+
+    :param tree: the patched tree, for its scripts/checkpatch.pl.
+    :param originals: the files that the series changes, as they are in its base.
+    :raise PatchError: all that is wrong.
+    """
+    problems: list[str] = []
+    with TemporaryDirectory(prefix="unilinux-patches-") as name:
+        worktree = Worktree(Path(name, "tree"), log)
+        shutil.copytree(originals, worktree.path)
+        _initialise(worktree, series.base)
+        _apply(series, worktree)
+        again = export(worktree, Path(name, series.name))
+        before, after = _contents(series.folder), _contents(again.folder)
+        problems += [
+            f"{name}: is not what exporting the series gives"
+            for name in sorted(before.keys() | after.keys())
+            if before.get(name) != after.get(name)
+        ]
+    for patch in series.patches:
+        problems += _checkpatch(tree, series.folder / patch.name, log)
+    if problems:
+        raise PatchError(
+            f"the patch series {series.folder} needs work",
+            details=problems,
+            hint="invoke patches.checkout, mend it there, then invoke patches.export",
+        )
+
+
+def _contents(folder: Path) -> Mapping[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _start(source: Path, worktree: Worktree, base: Base) -> None:
+    worktree.must_be_new()
+    worktree.path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(source, worktree.path)
+    _initialise(worktree, base)
+
+
+def _initialise(worktree: Worktree, base: Base) -> None:
+    worktree.git("init", "--quiet", "--initial-branch=main")
+    settings = {
+        "user.name": "UniLinux",
+        "user.email": "unilinux@localhost",
+        "core.compression": "0",  # 1.4 GB that stay on this host: time matters more than space
+        "gc.auto": "0",
+    }
+    for key, value in settings.items():
+        worktree.git("config", key, value)
+    # --force: a kernel's .gitignore leaves out files that its archive has.
+    worktree.git("add", "--all", "--force")
+    worktree.git("commit", "--quiet", "--allow-empty", "--message", f"{base.package} {base.version}")
+    worktree.git("tag", _TAG)
+    text = f'package = "{base.package}"\nversion = "{base.version}"\n'
+    write_atomically(worktree.path / ".git" / BASE, text)
+
+
+def _apply(series: Series, worktree: Worktree, *, three_way: bool = False) -> None:
+    for place, patch in enumerate(series.patches, start=1):
+        try:
+            way = ["--3way"] if three_way else []
+            worktree.git("am", "--quiet", "--keep-non-patch", *way, input=patch.content)
+        except CommandError as error:
+            conflicts = worktree.git("diff", "--name-only", "--diff-filter=U").splitlines()
+            rest = [each.name for each in series.patches[place:]]
+            raise PatchError(
+                f"patch {patch.name} ({place} of {len(series.patches)}) doesn't apply to {worktree.base.version}",
+                details=[*(f"conflict in {name}" for name in conflicts), *(() if conflicts else error.tail)],
+                hint=f"cd {worktree.path}, resolve it, git am --continue"
+                + (f", then git am the rest ({', '.join(rest)})" if rest else "")
+                + ", and then invoke patches.export",
+            ) from error
+
+
+def _format(worktree: Worktree, folder: Path) -> None:
+    # The same text from every git and every repository: no commit ids, no version, digests of fixed length.
+    options = ["--no-numbered", "--zero-commit", "--no-signature", "--no-renames", "--abbrev=12"]
+    worktree.git("format-patch", "--quiet", *options, "--output-directory", folder, f"{_TAG}..HEAD")
+    names = sorted(path.name for path in folder.iterdir())
+    if not names:
+        raise UsageError(f"{worktree.path} has no commits on its base", hint=f"cd {worktree.path} && git commit")
+    write_atomically(folder / SERIES, "".join(f"{name}\n" for name in names))
+    write_atomically(folder / BASE, (worktree.path / ".git" / BASE).read_bytes())
+
+
+def _replace(folder: Path, new: Path) -> None:
+    new.chmod(0o755)
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = new.with_name(f"{new.name}.old")
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    remove_tree(old)
+
+
+def _checkpatch(tree: Path, patch: Path, log: Path) -> list[str]:
+    argv = ["perl", str(tree / "scripts/checkpatch.pl"), "--strict", "--terse", "--show-types", "--no-summary"]
+    try:
+        run([*argv, f"--root={tree}", f"--ignore={','.join(_TOLERATED)}", patch], log=log, env=_environment())
+    except CommandError as error:
+        found = [line for line in error.tail if re.search(r": (ERROR|WARNING|CHECK):", line)]
+        return [line.replace(f"{patch.parent}/", "") for line in found or error.tail]
+    return []
+
+
+def _environment() -> Mapping[str, str]:
+    """git without the user's or the host's configuration, and with dates that don't depend on today."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return kept | {
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_COMMITTER_DATE": "1970-01-01T00:00:00+0000",
+        "GIT_AUTHOR_DATE": "1970-01-01T00:00:00+0000",
+    }

@@ -1,0 +1,54 @@
+"""What images cost over time: one JSON object per line, appended and never changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from unilinux.core.errors import ManifestError
+from unilinux.core.files import explained_disk_errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One measurement. ``when`` is ISO 8601 in UTC, ``revision`` the project's; units as in a budget."""
+
+    when: str
+    revision: str
+    app: str
+    profile: str
+    machine: str
+    stages: dict[str, int]
+    bytes: dict[str, int] = field(default_factory=dict)
+    least_memory_mib: int | None = None
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Append a measurement, in one write: concurrent runs don't mix their lines.
+
+    :raise HostError: the disk is full or read-only.
+    """
+    line = json.dumps(asdict(record), sort_keys=True) + "\n"
+    with explained_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            file.write(line.encode())
+
+
+def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
+    """All measurements, oldest first; those of one application if ``app`` is given. No file: none.
+
+    :raise ManifestError: a line isn't such a record; it says which.
+    """
+    if not path.exists():
+        return ()
+    found = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            record = Record(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise ManifestError(f"{path}:{number}: not a measurement: {error}") from error
+        if app is None or record.app == app:
+            found.append(record)
+    return tuple(found)

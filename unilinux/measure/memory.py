@@ -1,0 +1,67 @@
+"""The least memory with which an image still does what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unilinux.core.errors import VerifyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeastMemory:
+    """The least ``-m`` in MiB that passes, and what fails with 1 MiB less.
+
+    ``below`` is None when there is no less to try. ``tries`` are all sizes that
+    were tried, in order, with what failed (None: it passed).
+    """
+
+    mib: int
+    below: str | None
+    tries: tuple[tuple[int, str | None], ...]
+
+    def explain(self) -> str:
+        """One or two sentences."""
+        text = f"{self.mib} MiB is enough"
+        return f"{text}; with {self.mib - 1} MiB: {self.below}" if self.below else text
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "least_memory_mib": self.mib,
+            "below": self.below,
+            "tries": [{"memory_mib": size, "ok": failure is None, "failure": failure} for size, failure in self.tries],
+        }
+
+
+def least_memory(failure_at: Callable[[int], str | None], *, low: int, high: int) -> LeastMemory:
+    """Bisect between ``low`` and ``high`` MiB, both included.
+
+    ``failure_at`` verifies with that many MiB and says in words what failed, or None.
+    It takes about log2(high - low) tries: more memory is supposed never to hurt.
+
+    :raise VerifyError: even ``high`` isn't enough.
+    :raise ValueError: ``low`` is above ``high``.
+    """
+    if low > high:
+        raise ValueError(f"{low} MiB is more than {high} MiB")
+    tries: dict[int, str | None] = {}
+
+    def fails(mib: int) -> bool:
+        tries[mib] = failure_at(mib)
+        return tries[mib] is not None
+
+    if fails(high):
+        raise VerifyError(
+            f"verification fails with {high} MiB already: {tries[high]}",
+            hint="see that it passes at all (./x verify), or begin with more memory",
+        )
+    enough, unknown_from = high, low
+    while unknown_from < enough:
+        middle = (unknown_from + enough) // 2
+        if fails(middle):
+            unknown_from = middle + 1
+        else:
+            enough = middle
+    return LeastMemory(mib=enough, below=tries.get(enough - 1), tries=tuple(tries.items()))

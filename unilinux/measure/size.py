@@ -1,0 +1,134 @@
+"""Where the bytes of a vmlinux are: by section, by subsystem, by object file, by symbol."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unilinux.core import command
+from unilinux.core.errors import BuildError
+
+# Sections that take memory, but no bytes of the file.
+_NO_BYTES = (".bss", ".brk")
+_NO_BYTES_SYMBOLS = frozenset("bB")
+_SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16}) ((?P<size>[0-9a-f]{16}) )?(?P<kind>\w) (?P<name>\S+)$", re.MULTILINE)
+PADDING = "(padding, tables)"
+APPLICATION = "(initramfs)"
+UNKNOWN = "(linker, generated)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Bytes of a loaded image, dearest first.
+
+    ``sections`` are those that are loaded; ``objects`` and ``symbols`` only count
+    what is in the file, not what is zeroed at boot (``zeroed``, with the rest of the
+    memory that the image takes). What no symbol covers is :data:`PADDING`.
+    """
+
+    loaded: int
+    zeroed: int
+    sections: Mapping[str, int]
+    objects: Mapping[str, int]
+    symbols: Mapping[str, int]
+
+    def subsystems(self, depth: int = 1) -> Mapping[str, int]:
+        """Bytes by the first ``depth`` folders of the source tree: ``net``, ``net/ipv4``."""
+        sums: Counter[str] = Counter()
+        for path, count in self.objects.items():
+            sums["/".join(path.split("/")[:-1][:depth]) or path] += count
+        return dict(sums.most_common())
+
+    def document(self, dearest: int = 20) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "loaded": self.loaded,
+            "zeroed": self.zeroed,
+            "sections": dict(self.sections),
+            "subsystems": dict(self.subsystems()),
+            "objects": dict(list(self.objects.items())[:dearest]),
+            "symbols": dict(list(self.symbols.items())[:dearest]),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    address: int
+    size: int
+    kind: str
+    name: str
+
+
+def measure_size(vmlinux: Path, archive: Path | None) -> Size:
+    """The sizes of a vmlinux with its symbols.
+
+    ``archive`` is kbuild's ``vmlinux.a``, with the objects that it names: it tells
+    which object a symbol comes from. Without it all objects are unknown.
+
+    :raise HostError: binutils isn't installed.
+    :raise CommandError: a file is missing or isn't an ELF file.
+    """
+    sections = _sections(command.run(["size", "-A", "-d", vmlinux]).output)
+    symbols = list(_symbols(command.run(["nm", "-S", "-n", vmlinux]).output))
+    if not symbols:
+        raise BuildError(f"{vmlinux} has no symbols", hint="give the vmlinux.debug of the image")
+    homes = _homes(archive) if archive else {}
+    loaded = sum(size for name, size in sections.items() if not name.startswith(_NO_BYTES))
+    objects: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for symbol in _without_aliases(symbols):
+        if symbol.kind not in _NO_BYTES_SYMBOLS:
+            objects[homes.get((symbol.name, symbol.size), UNKNOWN)] += symbol.size
+            sizes[symbol.name] += symbol.size
+    places = {symbol.name: symbol.address for symbol in symbols}
+    objects[APPLICATION] = places.get("__initramfs_size", 0) - places.get("__initramfs_start", 0)
+    objects[PADDING] = max(0, loaded - objects.total())
+    return Size(
+        loaded=loaded,
+        zeroed=sum(sections.values()) - loaded,
+        sections=dict(Counter(sections).most_common()),
+        objects=dict(objects.most_common()),
+        symbols=dict(sizes.most_common()),
+    )
+
+
+def differences(was: Mapping[str, int], now: Mapping[str, int]) -> tuple[tuple[str, int, int], ...]:
+    """(name, bytes before, bytes after) of everything that differs, the largest difference first."""
+    found = [(name, was.get(name, 0), now.get(name, 0)) for name in {*was, *now}]
+    changed = (entry for entry in found if entry[1] != entry[2])
+    return tuple(sorted(changed, key=lambda entry: (-abs(entry[2] - entry[1]), entry[0])))
+
+
+def _sections(text: str) -> dict[str, int]:
+    """Loaded sections of ``size -A -d``: name, size, address."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[1].isdigit() and int(row[2])}
+
+
+def _symbols(text: str) -> Iterator[_Symbol]:
+    for match in _SYMBOL.finditer(text):
+        yield _Symbol(int(match["address"], 16), int(match["size"] or "0", 16), match["kind"], match["name"])
+
+
+def _without_aliases(symbols: list[_Symbol]) -> Iterator[_Symbol]:
+    """Each byte once: of symbols that overlap, the one that begins first and is longest."""
+    reached = 0
+    for symbol in sorted(symbols, key=lambda one: (one.address, -one.size)):
+        if symbol.size and symbol.address >= reached:
+            reached = symbol.address + symbol.size
+            yield symbol
+
+
+def _homes(archive: Path) -> dict[tuple[str, int], str]:
+    """Object file by name and size of the symbol; names of static functions aren't unique, but nearly so."""
+    homes: dict[tuple[str, int], str] = {}
+    for line in command.run(["nm", "-A", "-S", "--defined-only", archive.name], cwd=archive.parent).output.splitlines():
+        place, _, rest = line.rpartition(":")
+        words = rest.split()
+        if len(words) == 4:
+            homes.setdefault((words[3], int(words[1], 16)), place.partition(":")[2])
+    return homes

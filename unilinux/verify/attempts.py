@@ -1,0 +1,66 @@
+"""Asking a server that is perhaps not there yet."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unilinux.vm.outcome import Timeout
+from unilinux.vm.vm import Vm
+
+# QEMU's user mode network accepts a connection before the guest does. It drops one
+# whose guest doesn't listen yet, and takes up to 6 s to try again when the guest has
+# no address yet. So: many short attempts first, then longer ones for slow answers.
+_FIRST_PATIENCE_S = 0.5
+_LONGEST_PATIENCE_S = 15.0
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.5
+
+_EXCERPT_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a server's answer was worth."""
+
+    ok: bool
+    detail: str
+
+
+Attempt = Callable[[int, float], Verdict]
+"""Ask the server at a port of this host once, with that many seconds of patience.
+
+It raises OSError or EOFError when there was no answer, which is worth another attempt.
+"""
+
+
+def ask(vm: Vm, guest_port: int, attempt: Attempt, *, timeout_s: float) -> Verdict:
+    """Try until there is an answer, the time is up, or the machine has ended."""
+    port = vm.host_port(guest_port)
+    deadline = time.monotonic() + timeout_s
+    complaint = ""
+    for number in itertools.count():
+        patience_s = min(_FIRST_PATIENCE_S * 2**number, _LONGEST_PATIENCE_S)
+        try:
+            return attempt(port, max(0.01, min(patience_s, deadline - time.monotonic())))
+        except (OSError, EOFError) as error:
+            complaint = str(error) or type(error).__name__
+        left = deadline - time.monotonic()
+        # The pause between two attempts ends early when the machine does.
+        pause_s = max(0.0, min(_FIRST_PAUSE_S * 2**number, _LONGEST_PAUSE_S, left))
+        if not isinstance(end := vm.wait(timeout_s=pause_s), Timeout):
+            return Verdict(ok=False, detail=f"port {guest_port}: {end.explain()}")
+        if left <= 0:
+            break
+    return Verdict(
+        ok=False, detail=f"port {guest_port}: no answer within {timeout_s:g} s, in {number + 1} attempts ({complaint})"
+    )
+
+
+def excerpt(data: bytes) -> str:
+    """The first bytes of an answer, for people."""
+    shown = ascii(data[:_EXCERPT_BYTES].decode("latin-1"))
+    more = len(data) - _EXCERPT_BYTES
+    return f"{shown} and {more} more bytes" if more > 0 else shown

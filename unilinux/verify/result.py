@@ -1,0 +1,57 @@
+"""What verifying found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from unilinux.core.errors import UniLinuxError, VerifyError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """One check: ``kind`` as in the manifest, or ``stop``. ``detail`` is one line, ``seconds`` since the start."""
+
+    kind: str
+    ok: bool
+    detail: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All checks of one run. ``trouble`` is set when the machine itself failed: panic, hang, too little memory."""
+
+    checks: tuple[CheckResult, ...]
+    console_tail: tuple[str, ...]
+    trouble: UniLinuxError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as promised."""
+        return self.trouble is None and all(check.ok for check in self.checks)
+
+    def require(self) -> None:
+        """Do nothing if everything is as promised.
+
+        :raise BootError: the machine failed.
+        :raise VerifyError: a check failed; ``details`` lists those that did, and ends with the console's.
+        """
+        if self.trouble is not None:
+            raise self.trouble
+        failed = [check for check in self.checks if not check.ok]
+        if failed:
+            count = f"{len(failed)} of {len(self.checks)} checks failed"
+            lines = [f"{check.kind}: {check.detail}" for check in failed]
+            raise VerifyError(count, details=(*lines, "the end of the console:", *self.console_tail))
+
+    def describe(self) -> dict[str, Any]:
+        """The result as JSON data."""
+        return {
+            "ok": self.ok,
+            "checks": [
+                {"kind": check.kind, "ok": check.ok, "detail": check.detail, "seconds": round(check.seconds, 3)}
+                for check in self.checks
+            ],
+            "trouble": None if self.trouble is None else self.trouble.message,
+        }

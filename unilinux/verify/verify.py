@@ -1,0 +1,150 @@
+"""Boot an image, run the checks of its manifest, stop it, and say how all that went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, MemcachedCheck, RespCheck, TcpCheck
+from unilinux.app.manifest import Manifest
+from unilinux.core.errors import UniLinuxError
+from unilinux.core.events import Progress
+from unilinux.verify.attempts import Attempt, Verdict, ask
+from unilinux.verify.http import ask_http
+from unilinux.verify.memcached import ask_memcached
+from unilinux.verify.resp import ask_resp
+from unilinux.verify.result import CheckResult, Verification
+from unilinux.verify.tcp import ask_tcp
+from unilinux.vm.outcome import Exited, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
+from unilinux.vm.runner import Boot, Runner
+from unilinux.vm.vm import Vm
+
+DEFAULT_TIMEOUT_S = 60.0
+
+_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a server is asked to end, and the exit status that it then has."""
+
+    signal: str
+    status: int
+
+
+def verify(
+    boot: Boot,
+    runner: Runner,
+    manifest: Manifest,
+    *,
+    progress: Progress,
+    timeout_s: float | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+) -> Verification:
+    """Boot, check, stop. ``boot``'s machine must forward the ports that are checked.
+
+    ``timeout_s`` is for each check; without it, each has its own.
+
+    :raise HostError: the host lacks something: QEMU, a free port.
+    :raise VmError: the emulator didn't start.
+    :raise BootError: the kernel doesn't even fit into the machine's memory.
+    """
+    run = manifest.run
+    stop = None if run.stop is None else Stop(run.stop, run.stop_status)
+    with (
+        progress.step("verify", f"verifying {manifest.name}") as step,
+        Vm.start(boot, runner, on_output=on_output) as vm,
+    ):
+        return check_machine(
+            vm, manifest.verify, stop, timeout_s=timeout_s, on_result=lambda it: step.detail(it.detail)
+        )
+
+
+def check_machine(
+    vm: Vm,
+    checks: Sequence[Check],
+    stop: Stop | None,
+    *,
+    timeout_s: float | None = None,
+    on_result: Callable[[CheckResult], None] = lambda _: None,
+) -> Verification:
+    """Run checks in order on a started machine, then stop it."""
+    session = _Session(vm, timeout_s, on_result)
+    for check in checks:
+        session.run(check)
+    if stop is not None:
+        session.stop(stop)
+    return Verification(
+        checks=tuple(session.results), console_tail=vm.console.tail(_TAIL_LINES), trouble=session.trouble
+    )
+
+
+class _Session:
+    def __init__(self, vm: Vm, timeout_s: float | None, on_result: Callable[[CheckResult], None]) -> None:
+        self.results: list[CheckResult] = []
+        self.trouble: UniLinuxError | None = None
+        self._vm = vm
+        self._timeout_s = timeout_s
+        self._on_result = on_result
+
+    def run(self, check: Check) -> None:
+        """Run one check, unless the machine is in trouble."""
+        if self.trouble is not None:
+            self._add(check.kind, Verdict(ok=False, detail="not tried"))
+        elif isinstance(check, ConsoleCheck):
+            limit_s = self._timeout_s or check.timeout_s
+            outcome = self._vm.watch(check.pattern, timeout_s=limit_s)
+            self._add(check.kind, Verdict(ok=isinstance(outcome, Ready), detail=outcome.explain()))
+            self._mind(outcome)
+        elif isinstance(check, ExitCheck):
+            outcome = self._vm.wait(timeout_s=self._limit_s)
+            self._add(check.kind, _exit_verdict(outcome, check.status))
+            self._mind(outcome)
+        else:
+            self._add(check.kind, self._asked(check))
+            self._mind(self._vm.end)
+
+    def stop(self, stop: Stop) -> None:
+        """Ask the server to end, and expect its exit status."""
+        if self.trouble is not None or self._vm.end is not None:
+            self._add("stop", Verdict(ok=False, detail="not tried: there was nothing to stop any more"))
+            return
+        outcome = self._vm.power_down(stop.signal, grace_s=self._limit_s)
+        verdict = _exit_verdict(outcome, stop.status)
+        self._add("stop", Verdict(ok=verdict.ok, detail=f"{stop.signal}: {verdict.detail}"))
+        if not isinstance(outcome, Timeout):
+            self._mind(outcome)
+
+    @property
+    def _limit_s(self) -> float:
+        return self._timeout_s or DEFAULT_TIMEOUT_S
+
+    def _asked(self, check: TcpCheck | HttpCheck | RespCheck | MemcachedCheck) -> Verdict:
+        attempt: Attempt
+        match check:
+            case TcpCheck():
+                attempt = partial(ask_tcp, self._vm, check)
+            case HttpCheck():
+                attempt = partial(ask_http, check)
+            case RespCheck():
+                attempt = partial(ask_resp, check)
+            case MemcachedCheck():
+                attempt = partial(ask_memcached, check)
+        return ask(self._vm, check.port, attempt, timeout_s=self._limit_s)
+
+    def _mind(self, outcome: Outcome | None) -> None:
+        """Note an outcome that no check asks for: the machine failed, not the application."""
+        if isinstance(outcome, Panic | OutOfMemory | Lost | Timeout):
+            self.trouble = self._vm.failure(outcome)
+
+    def _add(self, kind: str, verdict: Verdict) -> None:
+        result = CheckResult(kind=kind, ok=verdict.ok, detail=verdict.detail, seconds=self._vm.elapsed_s)
+        self.results.append(result)
+        self._on_result(result)
+
+
+def _exit_verdict(outcome: Outcome, status: int) -> Verdict:
+    if outcome == Exited(status):
+        return Verdict(ok=True, detail=outcome.explain())
+    return Verdict(ok=False, detail=f"{outcome.explain()}; expected exit status {status}")
