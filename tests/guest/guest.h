@@ -40,6 +40,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum { PASS, FAIL, SKIP = 77 };

@@ -57,9 +57,7 @@ def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
     found: list[str] = []
     following = 0
     for line in output:
-        if re.search(
-            r"\b(error|ERROR|undefined reference|multiple definition)\b *[:`]|cannot find -l|: not found", line
-        ):
+        if re.search(r"\b(error|ERROR) *:|undefined reference|multiple definition|cannot find -l|: not found", line):
             following = 2
         elif following and re.match(r" +(\d+ )?\|", line):
             following -= 1

@@ -56,9 +56,7 @@ def _attend(vm: Vm, plan: Plan) -> Timeout | End:
             return vm.power_down(stop, grace_s=_GRACE_S)
 
 
-def verify(
-    project: Path, choice: Choice, *, accel: str, timeout_s: float | None, as_json: bool, verbose: bool
-) -> None:
+def verify(project: Path, choice: Choice, *, accel: str, timeout_s: float | None, as_json: bool, verbose: bool) -> None:
     """Build, boot, check, stop; the answer says how each check went."""
     with session(project, as_json=as_json, verbose=verbose) as here:
         plan = choice.plan(here)

@@ -162,7 +162,9 @@ class Fetcher:
         if record.exists():
             before = json.loads(record.read_text())
             path = self._kept(before["sha256"])
-            if path:
+            # A pin that was corrected since counts for its own version.
+            corrected = before["version"] == version and sha256 not in (None, before["sha256"])
+            if path and not corrected:
                 return Fetched(path, before["version"], before["sha256"])
         path = self._kept(sha256) if sha256 else None
         return Fetched(path, version, sha256) if path and version and sha256 else None
@@ -175,7 +177,9 @@ class Fetcher:
         return DownloadError(
             f"this host's package sources don't have {asked}{reason}",
             details=(*lines, *self._apt.problems),
-            hint="see that /etc/apt has a Debian source that offers it, and that the network works",
+            hint="pin one of those that are offered, with its SHA-256"
+            if offered
+            else "see that /etc/apt has a Debian source that offers it, and that the network works",
         )
 
     @property

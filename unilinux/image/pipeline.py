@@ -17,7 +17,6 @@ from pathlib import Path
 from unilinux.app.build import build_app
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
-from unilinux.core.files import digest_file
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher

@@ -71,13 +71,21 @@ class Image:
             f"{record['name']}: {record['summary']}",
             f"  kernel   Linux {record['kernel']['version']}, {record['config']['symbols']} symbols configured",
         ]
-        for name in ("vmlinux", "bzImage"):
-            rows.append(f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {self.folder / name}")
+        rows += [
+            f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {self.folder / name}"
+            for name in ("vmlinux", "bzImage")
+        ]
         return "\n".join([*rows, f"  boot it  ./x run --app {record['app']} --profile {record['profile']}"])
 
 
 def make_record(
-    plan: Plan, *, kernel: Mapping[str, Any], symbols: int, folder: Path, parts: Mapping[str, int], inputs: Mapping[str, str]
+    plan: Plan,
+    *,
+    kernel: Mapping[str, Any],
+    symbols: int,
+    folder: Path,
+    parts: Mapping[str, int],
+    inputs: Mapping[str, str],
 ) -> dict[str, Any]:
     """The content of ``image.json``: the same for the same inputs, on every host.
 

@@ -17,24 +17,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 
 from unilinux.core.command import require_tool, run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
 from unilinux.core.files import remove_tree
+from unilinux.kernel.messages import Told, compiler_errors
 
 OBJECTS = "objects"  # the output folder inside the view
 
-_SHOWN_ERRORS = 40  # lines of compiler messages that an error shows
-_COMPILED = re.compile(
-    r"^  (CC|AS|LD|AR|HOSTCC|HOSTLD|OBJCOPY|KSYMS|LZ4|GZIP|ZSTD|XZKERN|LZMA|LZO|BZIP2) +(?:\[M\] )?(\S+)$"
+# An image must not change because a host happens to have these. The same names as in
+# unilinux.kconfig.toolchain: Kconfig writes their versions into .config.
+ABSENT: Mapping[str, str] = MappingProxyType(
+    {"RUSTC": "unused-rustc", "BINDGEN": "unused-bindgen", "PAHOLE": "unused-pahole"}
 )
-_ERROR = re.compile(
-    r"(^|[ :])(fatal )?error: |undefined reference|multiple definition"
-    r"|\*\*\* (?!\[|Waiting for)|cannot find |: not found$"
-)
-_BEFORE_ERROR = re.compile(r"^In file included from |^ +from |: (In function|At top level|in function) ?")
-_NEXT_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S|^make(\[\d+\])?: ")
 
 
 @contextmanager
@@ -94,12 +91,12 @@ def make(
 
     :raise BuildError: with the compiler's own lines; ``label`` says what was being built.
     """
-    told = _Told(step)
+    told = Told(step, OBJECTS)
     # Started in the output folder, so that this is the only top-level make: --old-file isn't handed down.
     argv = ["make", "--no-print-directory", "--file", "../Makefile", f"--jobs={len(os.sched_getaffinity(0))}"]
     try:
         run(
-            [*argv, *options, *goals],
+            [*argv, *(f"{name}={program}" for name, program in ABSENT.items()), *options, *goals],
             cwd=place / OBJECTS,
             env=_environment(tools),
             log=log,
@@ -111,45 +108,6 @@ def make(
             details=compiler_errors(told.lines) or error.tail,
             hint=f"the whole output is in {log}",
         ) from error
-
-
-class _Told:
-    """What make said, told onwards as progress: which object, and how many so far."""
-
-    def __init__(self, step: StepHandle) -> None:
-        self._step = step
-        self._count = 0
-        self.lines: list[str] = []
-
-    def line(self, line: str) -> None:
-        self.lines.append(line)
-        found = _COMPILED.match(line)
-        if found:
-            self._count += found[1] in ("CC", "AS")
-            # Some tools are built under their full path.
-            name = found[2].rpartition(f"/{OBJECTS}/")[2]
-            self._step.detail(f"{found[1]} {name} ({self._count})")
-
-
-def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:
-    """The messages that stopped the build, each with what leads to it and what follows it.
-
-    Warnings, and whatever other jobs of the same make said meanwhile, are left out.
-    """
-    kept: list[str] = []
-    leading: list[str] = []
-    inside = False
-    for line in lines:
-        if _ERROR.search(line):
-            kept += [*leading, line]
-            leading, inside = [], True
-        elif _BEFORE_ERROR.search(line):
-            leading, inside = [*leading, line], False
-        elif _NEXT_COMMAND.match(line) or ": warning: " in line:
-            leading, inside = [], False
-        elif inside:
-            kept.append(line)
-    return tuple(kept[:_SHOWN_ERRORS])
 
 
 def compiler_wrapper(folder: Path) -> Path:

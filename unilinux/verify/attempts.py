@@ -29,8 +29,16 @@ class Verdict:
     detail: str
 
 
-Attempt = Callable[[int, float], Verdict]
-"""Ask the server at a port of this host once, with that many seconds of patience.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a server's first sign of life, and then for each further one (seconds)."""
+
+    first_s: float
+    further_s: float
+
+
+Attempt = Callable[[int, Patience], Verdict]
+"""Ask the server at a port of this host once.
 
 It raises OSError or EOFError when there was no answer, which is worth another attempt.
 """
@@ -42,9 +50,10 @@ def ask(vm: Vm, guest_port: int, attempt: Attempt, *, timeout_s: float) -> Verdi
     deadline = time.monotonic() + timeout_s
     complaint = ""
     for number in itertools.count():
-        patience_s = min(_FIRST_PATIENCE_S * 2**number, _LONGEST_PATIENCE_S)
+        left = max(0.01, deadline - time.monotonic())
+        first_s = min(_FIRST_PATIENCE_S * 2**number, _LONGEST_PATIENCE_S, left)
         try:
-            return attempt(port, max(0.01, min(patience_s, deadline - time.monotonic())))
+            return attempt(port, Patience(first_s, left))
         except (OSError, EOFError) as error:
             complaint = str(error) or type(error).__name__
         left = deadline - time.monotonic()

@@ -6,17 +6,17 @@ import re
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 
 from unilinux.app.checks import HttpCheck
-from unilinux.verify.attempts import Verdict, excerpt
+from unilinux.verify.attempts import Patience, Verdict, excerpt
 
 _MOST_BYTES = 1 << 20
 
 
-def ask_http(check: HttpCheck, port: int, patience_s: float) -> Verdict:
+def ask_http(check: HttpCheck, port: int, patience: Patience) -> Verdict:
     """Send the request of ``check`` and judge the response.
 
     :raise OSError: no response came.
     """
-    connection = HTTPConnection("127.0.0.1", port, timeout=patience_s)
+    connection = HTTPConnection("127.0.0.1", port, timeout=patience.first_s)
     try:
         connection.request(check.method, check.path, headers={"Connection": "close"})
         response = connection.getresponse()
@@ -28,6 +28,8 @@ def ask_http(check: HttpCheck, port: int, patience_s: float) -> Verdict:
     finally:
         connection.close()
     answer = f"{_request(check)}: {response.status} {response.reason}, {len(body)} bytes"
+    if response.length and len(body) < _MOST_BYTES:
+        return Verdict(ok=False, detail=f"{answer}; the body ends {response.length} bytes too early")
     if response.status != check.status:
         return Verdict(ok=False, detail=f"{answer}; expected status {check.status}; the body is {excerpt(body)}")
     if check.body is not None and not re.search(check.body, body.decode(errors="replace"), re.MULTILINE):

@@ -5,19 +5,22 @@ from __future__ import annotations
 import socket
 
 from unilinux.app.checks import MemcachedCheck
-from unilinux.verify.attempts import Verdict
+from unilinux.verify.attempts import Patience, Verdict
 
 _END = "\r\n"
 _LONGEST_LINE = 1 << 20
 
 
-def ask_memcached(check: MemcachedCheck, port: int, patience_s: float) -> Verdict:
+def ask_memcached(check: MemcachedCheck, port: int, patience: Patience) -> Verdict:
     """Send the commands of ``check`` over one connection and judge the replies.
 
     :raise OSError: the connection broke.
     :raise EOFError: it ended before the last reply.
     """
-    with socket.create_connection(("127.0.0.1", port), timeout=patience_s) as stream, stream.makefile("rb") as file:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream,
+        stream.makefile("rb") as file,
+    ):
         for command, expected in zip(check.commands, check.replies, strict=True):
             stream.sendall((command + _END).encode())
             for wanted in expected.split(_END):
@@ -27,4 +30,6 @@ def ask_memcached(check: MemcachedCheck, port: int, patience_s: float) -> Verdic
                 got = line.decode(errors="replace").rstrip(_END)
                 if got != wanted:
                     return Verdict(ok=False, detail=f"{command!r}: expected {wanted!r}, got {got!r}")
+                # It is there: another attempt would give its commands twice.
+                stream.settimeout(patience.further_s)
     return Verdict(ok=True, detail=f"{len(check.commands)} commands on port {check.port} got the expected replies")

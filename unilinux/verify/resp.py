@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from unilinux.app.checks import RespCheck
-from unilinux.verify.attempts import Verdict
+from unilinux.verify.attempts import Patience, Verdict
 
 _LOADING = "LOADING"
 _MOST_BYTES = 1 << 20
@@ -17,13 +17,16 @@ class ProtocolError(Exception):
     """The other side doesn't speak RESP."""
 
 
-def ask_resp(check: RespCheck, port: int, patience_s: float) -> Verdict:
+def ask_resp(check: RespCheck, port: int, patience: Patience) -> Verdict:
     """Send the commands of ``check`` over one connection and judge the replies.
 
     :raise OSError: the connection broke.
     :raise EOFError: it ended before the last reply, or the server is still loading.
     """
-    with socket.create_connection(("127.0.0.1", port), timeout=patience_s) as stream, stream.makefile("rb") as file:
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream,
+        stream.makefile("rb") as file,
+    ):
         for command, expected in zip(check.commands, check.replies, strict=True):
             said = " ".join(command)
             stream.sendall(encode(command))
@@ -35,6 +38,8 @@ def ask_resp(check: RespCheck, port: int, patience_s: float) -> Verdict:
                 raise EOFError(reply)
             if reply != expected:
                 return Verdict(ok=False, detail=f"{said}: expected {expected!r}, got {reply!r}")
+            # It is there: another attempt would give its commands twice.
+            stream.settimeout(patience.further_s)
     return Verdict(ok=True, detail=f"{len(check.commands)} commands on port {check.port} got the expected replies")
 
 

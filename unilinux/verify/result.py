@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from unilinux.core.errors import UniLinuxError, VerifyError
@@ -24,6 +25,7 @@ class Verification:
 
     checks: tuple[CheckResult, ...]
     console_tail: tuple[str, ...]
+    console_log: Path
     trouble: UniLinuxError | None = None
 
     @property
@@ -43,7 +45,11 @@ class Verification:
         if failed:
             count = f"{len(failed)} of {len(self.checks)} checks failed"
             lines = [f"{check.kind}: {check.detail}" for check in failed]
-            raise VerifyError(count, details=(*lines, "the end of the console:", *self.console_tail))
+            raise VerifyError(
+                count,
+                hint=f"the whole console is in {self.console_log}",
+                details=(*lines, "the end of the console:", *self.console_tail),
+            )
 
     def describe(self) -> dict[str, Any]:
         """The result as JSON data."""

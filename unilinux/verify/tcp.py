@@ -6,20 +6,20 @@ import socket
 import time
 
 from unilinux.app.checks import TcpCheck
-from unilinux.verify.attempts import Verdict
+from unilinux.verify.attempts import Patience, Verdict
 from unilinux.vm.vm import Vm
 
 _LOOK_AGAIN_S = 0.02
 
 
-def ask_tcp(vm: Vm, check: TcpCheck, port: int, patience_s: float) -> Verdict:
+def ask_tcp(vm: Vm, check: TcpCheck, port: int, patience: Patience) -> Verdict:
     """Connect, and see the guest accept that.
 
     :raise OSError: nobody accepted the connection, or it was reset.
     :raise EOFError: it was closed without a word.
     """
-    deadline = time.monotonic() + patience_s
-    with socket.create_connection(("127.0.0.1", port), timeout=patience_s) as stream:
+    deadline = time.monotonic() + patience.first_s
+    with socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream:
         stream.settimeout(_LOOK_AGAIN_S)
         while time.monotonic() < deadline:
             if vm.has_accepted(check.port) or _talks(stream):

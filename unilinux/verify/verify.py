@@ -76,7 +76,10 @@ def check_machine(
     if stop is not None:
         session.stop(stop)
     return Verification(
-        checks=tuple(session.results), console_tail=vm.console.tail(_TAIL_LINES), trouble=session.trouble
+        checks=tuple(session.results),
+        console_tail=vm.console.tail(_TAIL_LINES),
+        console_log=vm.console_log,
+        trouble=session.trouble,
     )
 
 

@@ -29,12 +29,14 @@ class Console:
     """What the guest writes to its serial port, and what is typed there.
 
     A guest whose output nobody reads stops, so a thread reads it from the first
-    moment to the last, whether somebody is interested or not.
+    moment to the last, whether somebody is interested or not. ``log_failure`` says
+    why the log file is incomplete, if it is.
     """
 
     def __init__(
         self, stream: Stream, log: Path, *, began: float, on_output: Callable[[bytes], None] | None = None
     ) -> None:
+        self.log_failure: OSError | None = None
         self._stream = stream
         self._began = began
         self._on_output = on_output
@@ -99,7 +101,10 @@ class Console:
         """Let go of the stream, the thread and the log file, once the machine has ended."""
         self._thread.join()
         self._stream.close()
-        self._log.close()
+        try:
+            self._log.close()
+        except OSError as error:
+            self.log_failure = error
 
     def _drain(self) -> None:
         try:
@@ -143,7 +148,10 @@ class Console:
         self._partial = b""
         self._lines.append(line)
         self._count += 1
-        self._log.write(f"[{line.seconds:9.3f}] {line.text}\n")
+        try:
+            self._log.write(f"[{line.seconds:9.3f}] {line.text}\n")
+        except OSError as error:  # a full disk must not stop the guest
+            self.log_failure = error
 
 
 def _text(raw: bytes) -> str:

@@ -76,11 +76,17 @@ class Qmp:
         self._thread.join()
         self._loop.close()
         self._stream.close()
-        self._log.close()
+        try:
+            self._log.close()
+        except OSError:
+            pass
 
     def note(self, arrow: str, message: Message) -> None:
         """Log a message; called by the client for each."""
-        self._log.write(f"[{time.monotonic() - self._began:9.3f}] {arrow} {json.dumps(dict(message))}\n")
+        try:
+            self._log.write(f"[{time.monotonic() - self._began:9.3f}] {arrow} {json.dumps(dict(message))}\n")
+        except OSError:  # a full disk must not stop the conversation
+            pass
         if arrow == "<--" and "event" in message:
             self.events.append(dict(message))
 

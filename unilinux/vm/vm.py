@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ STOP_KEYS: Mapping[str, bytes] = MappingProxyType({"SIGINT": b"\x03", "SIGQUIT":
 
 _TAIL_LINES = 20
 _MIB = 1 << 20
+_LEAST_ROOM = 4 * _MIB  # behind the kernel: with 1 MiB, 6.12 doesn't get to its first message
 _LAUNCH_TIMEOUT_S = 60.0  # QEMU takes 0.03 s on an idle host
 _PANIC_GRACE_S = 10.0  # a panic restarts the machine at once, which ends QEMU
 _END_GRACE_S = 10.0  # from the end of the console to the end of QEMU
@@ -53,11 +55,14 @@ class Vm:
     One thread drives it. Times are seconds; those in logs count from the start.
     """
 
-    def __init__(self, boot: Boot, emulator: Emulator, on_output: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self, boot: Boot, emulator: Emulator, kernel_end: int, on_output: Callable[[bytes], None] | None
+    ) -> None:
         began = self._began = time.monotonic()
+        self._kernel_end = kernel_end
         self.boot = boot
         self.emulator = emulator
-        self.console = Console(emulator.console, boot.evidence / CONSOLE_FILE, began=began, on_output=on_output)
+        self.console = Console(emulator.console, self.console_log, began=began, on_output=on_output)
         self._qmp = Qmp(emulator.qmp, boot.evidence / QMP_FILE, began=began)
         self._ports: dict[int, int] = {}
         self._end: End | None = None
@@ -73,10 +78,17 @@ class Vm:
         :raise VmError: the emulator didn't start; ``details`` is what it said.
         :raise BootError: the kernel doesn't even fit into the machine's memory.
         """
-        _require_memory(boot)
+        kernel_end = _require_memory(boot)
         with explained_disk_errors(boot.evidence):
             boot.evidence.mkdir(parents=True, exist_ok=True)
-        vm = cls(boot, runner.launch(boot), on_output)
+            emulator = runner.launch(boot)
+            try:
+                vm = cls(boot, emulator, kernel_end, on_output)
+            except BaseException:
+                emulator.kill()
+                emulator.qmp.close()
+                emulator.report.close()
+                raise
         try:
             vm._let_run()
         except BaseException:
@@ -91,6 +103,11 @@ class Vm:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def console_log(self) -> Path:
+        """The file that gets every line of the console."""
+        return self.boot.evidence / CONSOLE_FILE
 
     @property
     def elapsed_s(self) -> float:
@@ -179,14 +196,15 @@ class Vm:
 
     def failure(self, outcome: Outcome) -> BootError:
         """An error that tells of an unwelcome outcome, with the end of the console."""
-        where = self.boot.evidence / CONSOLE_FILE
-        hint = f"the whole console is in {where}"
+        hint = f"the whole console is in {self.console_log}"
         shortage = lack_of_memory(self._texts())
         if isinstance(outcome, OutOfMemory):
             hint = f"give it more: --memory {2 * outcome.memory_mib}; {hint}"
         elif shortage is not None:
             hint = f"too little memory, perhaps: the console says {shortage!r}; {hint}"
         lines = self.console.tail(_TAIL_LINES)
+        if self.console.log_failure is not None:
+            hint = f"{hint}, as far as it could be written: {self.console.log_failure.strerror}"
         if isinstance(outcome, Lost):
             lines += self.emulator.complaints()
         return BootError(outcome.explain(), hint=hint, details=lines or ("(the console is empty)",))
@@ -229,9 +247,15 @@ class Vm:
                 return None
         return self._conclude()
 
-    def _overdue(self, timeout_s: float, awaited: str) -> Timeout | Panic:
+    def _overdue(self, timeout_s: float, awaited: str) -> Timeout | Panic | OutOfMemory:
         text = panic_text(self._texts())
-        return Timeout(timeout_s, awaited) if text is None else Panic(text)
+        if text is not None:
+            return Panic(text)
+        memory_mib = self.boot.machine.spec.memory_mib
+        if not self.console.lines() and memory_mib * _MIB < self._kernel_end + _LEAST_ROOM:
+            reach = self._kernel_end / _MIB
+            return OutOfMemory(memory_mib, f"the kernel, which reaches up to {reach:.1f} MiB, did not say a word")
+        return Timeout(timeout_s, awaited)
 
     def _conclude(self) -> End:
         """How the machine ended; to be called when it has, or is about to."""
@@ -259,7 +283,8 @@ class Vm:
         return tuple(line.text for line in self.console.lines())
 
 
-def _require_memory(boot: Boot) -> None:
+def _require_memory(boot: Boot) -> int:
+    """Where the kernel ends in memory (bytes)."""
     memory_mib = boot.machine.spec.memory_mib
     end = loaded_end(boot.kernel)
     if end > memory_mib * _MIB:
@@ -267,6 +292,7 @@ def _require_memory(boot: Boot) -> None:
             OutOfMemory(memory_mib, f"the kernel alone reaches up to {end / _MIB:.1f} MiB").explain(),
             hint=f"give it more: --memory {2 * -(-end // _MIB)}",
         )
+    return end
 
 
 def _remaining(stream: socket.socket) -> str:

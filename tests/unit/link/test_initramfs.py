@@ -10,7 +10,7 @@ import pytest
 
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
-from unilinux.core.tree import Device, Directory, File, Symlink, Tree
+from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.link.initramfs import archive_records, listing, pack_initramfs
 
 TREE = Tree.of(
@@ -27,20 +27,9 @@ TREE = Tree.of(
 def parse(data: bytes) -> dict[str, tuple[dict[str, int], bytes]]:
     """An independent reader: name -> header fields and content; asserts that nothing is left over."""
     names = [
-        "ino",
-        "mode",
-        "uid",
-        "gid",
-        "nlink",
-        "mtime",
-        "size",
-        "devmajor",
-        "devminor",
-        "rdevmajor",
-        "rdevminor",
-        "namesize",
-        "check",
-    ]
+        "ino", "mode", "uid", "gid", "nlink", "mtime", "size",
+        "devmajor", "devminor", "rdevmajor", "rdevminor", "namesize", "check",
+    ]  # fmt: skip
     found: dict[str, tuple[dict[str, int], bytes]] = {}
     place = 0
     while place < len(data):
@@ -84,7 +73,7 @@ def test_bytes_do_not_depend_on_order_time_or_place(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "app").write_bytes(b"abc")
-        entries = [File("/bin/app", folder / "app", 0o755), Directory("/tmp")]
+        entries: list[Entry] = [File("/bin/app", folder / "app", 0o755), Directory("/tmp")]
         tree = Tree.of(entries if name == "one" else reversed(entries))
         store = Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
         digests.add(pack_initramfs(tree, store).digest)

@@ -125,6 +125,15 @@ def test_kernel_that_does_not_fit_is_not_even_started(boot: Boot) -> None:
     assert caught.value.hint == "give it more: --memory 42"
 
 
+def test_silence_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> None:
+    data = bytearray(boot.kernel.read_bytes())
+    struct.pack_into("<Q", data, 64 + 40, 14 << 20)
+    boot.kernel.write_bytes(data)
+    with Vm.start(boot, FakeRunner(idle)) as vm:
+        outcome = vm.wait(timeout_s=SOON_S)
+    assert outcome == OutOfMemory(16, "the kernel, which reaches up to 15.0 MiB, did not say a word")
+
+
 def test_timeout_leaves_the_machine_running(boot: Boot) -> None:
     def guest(emulator: FakeEmulator) -> None:
         emulator.say("waiting\n")
@@ -281,3 +290,20 @@ def test_guest_that_talks_without_end_is_drained(boot: Boot) -> None:
         assert vm.console.tail(1) == ("line 29999",)
         assert vm.console.position() == 30_000
     assert len((boot.evidence / "console.log").read_text().splitlines()) == 30_000
+
+
+def test_full_disk_does_not_stop_the_guest(boot: Boot) -> None:
+    boot.evidence.mkdir()
+    for name in ("console.log", "qmp.log"):
+        (boot.evidence / name).symlink_to("/dev/full")
+
+    def guest(emulator: FakeEmulator) -> None:
+        emulator.say("one\ntwo\n")
+        emulator.exit(3, "exit 1\n")
+
+    with Vm.start(boot, FakeRunner(guest)) as vm:
+        outcome = vm.wait(timeout_s=10)
+        error = vm.failure(outcome)
+    assert outcome == Exited(1)
+    assert error.details == ("one", "two")
+    assert str(error.hint).endswith("as far as it could be written: No space left on device")

@@ -1,7 +1,11 @@
 #!/bin/sh
 # The host's gcc, compiling for and linking with the musl beside this script.
 # UNILINUX_BUILD_FOLDER, when set, is the folder whose name must not show in the output.
-UNILINUX_MUSL=${0%/*}/..
+UNILINUX_MUSL=${0%/*}
+case $UNILINUX_MUSL in
+/*) UNILINUX_MUSL=${UNILINUX_MUSL%/*} ;;
+*) UNILINUX_MUSL=$UNILINUX_MUSL/.. ;;
+esac
 export UNILINUX_MUSL
 # What distributions switch on by default differs; here it is off for all, and -f… options of the caller win.
 exec gcc "-specs=$UNILINUX_MUSL/lib/musl.specs" \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unilinux.kernel.make import compiler_errors
+from unilinux.kernel.messages import compiler_errors
 
 OUTPUT = """\
   CC      kernel/fork.o

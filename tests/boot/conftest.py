@@ -1,0 +1,80 @@
+"""Real images, built with the user's own cache, and small applications made for one test."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.layout import Layout
+from unilinux.core.store import Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.image.pipeline import Pipeline
+from unilinux.image.record import Image
+from unilinux.image.request import Request, make_plan
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.native import NativeRunner
+from unilinux.vm.runner import Boot
+
+PROJECT = Path(__file__).parents[2]
+
+RUNNER = NativeRunner(Accelerator(name="tcg", reason="tests"))
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Builds images in a project of its own that shares the real one's cache, profiles and patches."""
+
+    layout: Layout
+
+    def build(self, app: str, **choice: str | int) -> Image:
+        """The image of an application of the catalogue or one made by :meth:`add`."""
+        progress = Progress(NullSink())
+        pipeline = Pipeline(
+            layout=self.layout,
+            store=Store(self.layout.store, logs=self.layout.logs, progress=progress),
+            fetcher=Fetcher(self.layout, progress),
+            jobs=os.cpu_count() or 1,
+        )
+        return pipeline.build(make_plan(Request(app=app, **choice), self.layout))  # type: ignore[arg-type]
+
+    def add(self, name: str, source: str) -> str:
+        """An application of one C file, otherwise like hello."""
+        folder = self.layout.apps / name
+        folder.mkdir()
+        (folder / "main.c").write_text(textwrap.dedent(source))
+        manifest = (PROJECT / "apps/hello/app.toml").read_text()
+        for old, new in (('"hello"', f'"{name}"'), ('"hello.c"', '"main.c"'), ("hello hello.c", f"{name} main.c")):
+            manifest = manifest.replace(old, new)
+        (folder / "app.toml").write_text(manifest.replace("/bin/hello", f"/bin/{name}"))
+        return name
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    project = tmp_path_factory.mktemp("workshop")
+    for name in ("configs", "patches"):
+        (project / name).symlink_to(PROJECT / name)
+    (project / "apps").mkdir()
+    for app in (PROJECT / "apps").iterdir():
+        (project / "apps" / app.name).symlink_to(app)
+    cache = Layout.of(PROJECT, os.environ).cache
+    return Workshop(Layout(project=project, cache=cache, build=project / "build"))
+
+
+@pytest.fixture(scope="session")
+def hello_image(workshop: Workshop) -> Image:
+    return workshop.build("hello")
+
+
+@pytest.fixture
+def boot_of(tmp_path: Path) -> Callable[[Image], Boot]:
+    """How to boot an image once; its logs are in ``tmp_path/evidence``."""
+    return lambda image: Boot(
+        machine=image.plan.machine, kernel=image.vmlinux, evidence=tmp_path / "evidence", cmdline=image.plan.cmdline
+    )

@@ -1,0 +1,60 @@
+"""Every application of the catalogue, built and verified as users do it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+APPS = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/app.toml"))
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
+
+
+def invoke_json(*words: str) -> Any:
+    """What a task writes to standard output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", *words, "--json"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_verify(app: str) -> None:
+    answer = invoke_json("verify", "--app", app, "--accel", "tcg")
+    assert answer["ok"]
+    assert answer["accel"] == "tcg"
+    assert answer["checks"]
+    assert all(check["ok"] for check in answer["checks"])
+    assert answer["image"]["app"] == app
+
+
+def test_build_describes_the_image() -> None:
+    answer = invoke_json("build", "--app", "hello")
+    assert answer["app"] == "hello"
+    assert answer["profile"] == "tiny"
+    assert answer["kernel"]["version"].startswith("6.12.")
+    for name in ("vmlinux", "bzImage"):
+        artifact = answer["artifacts"][name]
+        assert Path(artifact["path"]).stat().st_size == artifact["size"]
+    assert answer["config"]["symbols"] > 100
+    assert {"name", "key", "cached", "seconds"} <= answer["steps"][0].keys()
+    record = json.loads((PROJECT / "build/hello-tiny/image.json").read_text())
+    assert record["reproduce"] == "./x build --app hello --profile tiny"
+
+
+def test_nothing_is_done_twice() -> None:
+    invoke_json("build", "--app", "hello")
+    steps = invoke_json("build", "--app", "hello")["steps"]
+    assert all(step["cached"] for step in steps)
+
+
+@pytest.mark.parametrize("app", ["hello", pytest.param("nginx", marks=pytest.mark.slow)])
+def test_q35(app: str) -> None:
+    assert invoke_json("verify", "--app", app, "--machine", "q35", "--accel", "tcg")["ok"]

@@ -1,0 +1,92 @@
+"""How applications and kernels end, well or badly, and what the user is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.boot.conftest import RUNNER, Workshop
+from unilinux.core.errors import BootError
+from unilinux.core.events import NullSink, Progress
+from unilinux.image.record import Image
+from unilinux.image.request import Request, make_plan
+from unilinux.verify.verify import verify
+from unilinux.vm.outcome import Exited, OutOfMemory, Panic, Signalled, Timeout
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+pytestmark = [pytest.mark.boot]
+
+Boots = Callable[[Image], Boot]
+
+
+def test_exit_status_reaches_the_host(workshop: Workshop, boot_of: Boots) -> None:
+    image = workshop.build(workshop.add("status", "int main(void) { return 203; }"))
+    with Vm.start(boot_of(image), RUNNER) as vm:
+        assert vm.wait(timeout_s=60) == Exited(203)
+
+
+def test_application_that_crashes(workshop: Workshop, boot_of: Boots) -> None:
+    image = workshop.build(workshop.add("crash", "int main(void) { return *(volatile int *)0; }"))
+    boot = boot_of(image)
+    with Vm.start(boot, RUNNER) as vm:
+        outcome = vm.wait(timeout_s=60)
+        assert outcome == Signalled(11)
+        error = vm.failure(outcome)
+    assert error.message == "the application was killed by signal 11 (SIGSEGV)"
+    assert any("unilinux: init killed by signal 11 (SIGSEGV)" in line for line in error.details)
+    assert str(boot.evidence / "console.log") in (error.hint or "")
+
+
+def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boots) -> None:
+    name = workshop.add("dangling", "int main(void) { return 0; }")
+    manifest = workshop.layout.apps / name / "app.toml"
+    text = manifest.read_text()
+    extra = '[[files]]\npath = "/bin/gone"\nsymlink = "/nowhere"\n\n[run]'
+    manifest.write_text(text.replace("[run]", extra).replace('argv = ["/bin/dangling"]', 'argv = ["/bin/gone"]'))
+    with Vm.start(boot_of(workshop.build(name)), RUNNER) as vm:
+        assert vm.wait(timeout_s=60) == Exited(127)
+        assert "unilinux: cannot execute /bin/gone: No such file or directory" in vm.console.tail(20)
+
+
+def test_application_that_hangs(workshop: Workshop, boot_of: Boots) -> None:
+    image = workshop.build(workshop.add("hang", '#include <stdio.h>\nint main(void) { puts("hanging"); for (;;); }'))
+    with Vm.start(boot_of(image), RUNNER) as vm:
+        vm.expect("hanging", timeout_s=60)
+        outcome = vm.wait(timeout_s=0.5)
+        assert isinstance(outcome, Timeout)
+        error = vm.failure(outcome)
+    assert "did not come within 0.5 s; the machine was still running" in error.message
+    assert "hanging" in error.details
+
+
+def test_kernel_panic(hello_image: Image, boot_of: Boots) -> None:
+    boot = replace(boot_of(hello_image), cmdline=("rdinit=/nowhere", "init=/nowhere"))
+    with Vm.start(boot, RUNNER) as vm:
+        outcome = vm.wait(timeout_s=60)
+        assert isinstance(outcome, Panic)
+        assert "/nowhere" in outcome.text
+        assert vm.failure(outcome).message.startswith("the kernel panicked: ")
+
+
+def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -> None:
+    plan = make_plan(Request(app="hello", memory_mib=8), workshop.layout)
+    boot = replace(boot_of(workshop.build("hello")), machine=plan.machine)
+    with (
+        pytest.raises(BootError, match=r"the guest has too little memory \(-m 8\)") as caught,
+        Vm.start(boot, RUNNER) as vm,
+    ):
+        outcome = vm.wait(timeout_s=60)
+        assert isinstance(outcome, OutOfMemory)
+        raise vm.failure(outcome)
+    assert "--memory" in (caught.value.hint or "")
+
+
+def test_verification_that_fails_shows_the_console(workshop: Workshop, boot_of: Boots) -> None:
+    image = workshop.build(workshop.add("liar", '#include <stdio.h>\nint main(void) { puts("Goodbye"); return 0; }'))
+    manifest = image.plan.app.manifest
+    result = verify(boot_of(image), RUNNER, manifest, progress=Progress(NullSink()), timeout_s=30)
+    assert not result.ok
+    assert "Goodbye" in result.console_tail

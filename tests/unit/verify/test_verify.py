@@ -1,0 +1,140 @@
+"""A machine's checks, one after the other, and its stop."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.unit.verify.conftest import StartVm
+from tests.unit.verify.server import hang_up, reply, serving
+from tests.unit.vm.fake import FakeEmulator
+from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, TcpCheck
+from unilinux.core.errors import BootError, VerifyError
+from unilinux.verify.result import CheckResult, Verification
+from unilinux.verify.verify import Stop, check_machine
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+HTTP = HttpCheck(kind="http", port=80)
+TCP = TcpCheck(kind="tcp", port=80)
+
+
+def found(verification: Verification) -> list[tuple[str, bool]]:
+    return [(check.kind, check.ok) for check in verification.checks]
+
+
+def server(emulator: FakeEmulator) -> None:
+    """A guest that ends on ^C."""
+    emulator.say("listening\n")
+    if emulator.serial.recv(1) == b"\x03":
+        emulator.exit(1, "exit 0\n")
+
+
+def test_application_that_prints_and_exits(start_vm: StartVm) -> None:
+    def hello(emulator: FakeEmulator) -> None:
+        emulator.say("Hello\n")
+        emulator.exit(1, "exit 0\n")
+
+    checks: list[Check] = [ConsoleCheck(kind="console", pattern="^Hello$"), ExitCheck(kind="exit")]
+    seen: list[CheckResult] = []
+    verification = check_machine(start_vm(hello, {}), checks, None, timeout_s=10, on_result=seen.append)
+    assert verification.ok
+    verification.require()
+    assert found(verification) == [("console", True), ("exit", True)]
+    assert tuple(seen) == verification.checks
+    described = verification.describe()
+    assert described["ok"] is True
+    assert described["checks"][1]["detail"] == "the application exited with status 0"
+
+
+def test_other_exit_status(start_vm: StartVm) -> None:
+    def hello(emulator: FakeEmulator) -> None:
+        emulator.say("cannot open it\n")
+        emulator.exit(7, "exit 3\n")
+
+    verification = check_machine(start_vm(hello, {}), [ExitCheck(kind="exit")], None, timeout_s=10)
+    with pytest.raises(VerifyError) as caught:
+        verification.require()
+    assert caught.value.message == "1 of 1 checks failed"
+    assert caught.value.details == (
+        "exit: the application exited with status 3; expected exit status 0",
+        "the end of the console:",
+        "cannot open it",
+    )
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("the whole console is in ")
+
+
+def test_server_that_answers_and_stops(start_vm: StartVm) -> None:
+    with serving(reply(OK)) as port:
+        verification = check_machine(start_vm(server, {80: port}), [TCP, HTTP], Stop("SIGINT", 0), timeout_s=10)
+    assert verification.ok, verification
+    assert found(verification) == [("tcp", True), ("http", True), ("stop", True)]
+    assert verification.checks[2].detail == "SIGINT: the application exited with status 0"
+
+
+def test_server_that_is_late_is_asked_again(start_vm: StartVm) -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with serving(hang_up, reset, hang_up, reply(OK)) as port:
+        verification = check_machine(start_vm(server, {80: port}), [HTTP], None, timeout_s=10)
+    assert verification.ok, verification
+
+
+def test_server_that_never_answers(start_vm: StartVm) -> None:
+    with serving(hang_up) as port:
+        verification = check_machine(start_vm(server, {80: port}), [HTTP], Stop("SIGINT", 0), timeout_s=0.3)
+    assert found(verification) == [("http", False), ("stop", True)]
+    assert verification.checks[0].detail.startswith("port 80: no answer within 0.3 s, in ")
+
+
+def test_server_that_does_not_stop_is_reported(start_vm: StartVm) -> None:
+    verification = check_machine(start_vm(lambda _: None, {}), [], Stop("SIGQUIT", 0), timeout_s=0.05)
+    assert found(verification) == [("stop", False)]
+    assert verification.checks[0].detail == (
+        "SIGQUIT: the end of the application after SIGQUIT did not come within 0.05 s; "
+        "the machine was still running; expected exit status 0"
+    )
+
+
+def test_server_that_dies_ends_the_waiting(start_vm: StartVm) -> None:
+    with serving(hang_up) as port:
+        vm = start_vm(lambda emulator: emulator.exit(3, "exit 1\n"), {80: port})
+        verification = check_machine(vm, [HTTP], Stop("SIGINT", 0), timeout_s=1000)
+    assert found(verification) == [("http", False), ("stop", False)]
+    assert verification.checks[0].detail == "port 80: the application exited with status 1"
+    assert verification.checks[1].detail == "not tried: there was nothing to stop any more"
+
+
+def test_panic_ends_it_all_and_is_a_boot_error(start_vm: StartVm) -> None:
+    def panic(emulator: FakeEmulator) -> None:
+        emulator.say("Kernel panic - not syncing: Oops\n")
+        emulator.exit(0)
+
+    checks: list[Check] = [ConsoleCheck(kind="console", pattern="Hello"), ExitCheck(kind="exit")]
+    verification = check_machine(start_vm(panic, {}), checks, Stop("SIGINT", 0), timeout_s=1000)
+    assert found(verification) == [("console", False), ("exit", False), ("stop", False)]
+    assert verification.checks[1].detail == "not tried"
+    with pytest.raises(BootError, match="the kernel panicked: Oops"):
+        verification.require()
+    assert verification.describe()["trouble"] == "the kernel panicked: Oops"
+
+
+def test_boot_that_hangs_is_a_boot_error(start_vm: StartVm) -> None:
+    checks: list[Check] = [ConsoleCheck(kind="console", pattern="Hello")]
+    verification = check_machine(start_vm(lambda guest: guest.say("booting\n"), {}), checks, None, timeout_s=0.1)
+    with pytest.raises(BootError, match="the line 'Hello' did not come within 0.1 s") as caught:
+        verification.require()
+    assert caught.value.details == ("booting",)
+
+
+def test_panic_while_asking(start_vm: StartVm) -> None:
+    def panic(emulator: FakeEmulator) -> None:
+        emulator.say("Kernel panic - not syncing: Oops\n")
+        emulator.exit(0)
+
+    with serving(hang_up) as port:
+        verification = check_machine(start_vm(panic, {80: port}), [HTTP], Stop("SIGINT", 0), timeout_s=1000)
+    assert verification.checks[0].detail == "port 80: the kernel panicked: Oops"
+    assert verification.trouble is not None

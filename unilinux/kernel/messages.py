@@ -1,0 +1,60 @@
+"""What the kernel's make says: progress while it runs, and the lines that matter when it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from unilinux.core.events import StepHandle
+
+_SHOWN_ERRORS = 40  # lines of compiler messages that an error shows
+_MADE = re.compile(
+    r"^  (CC|AS|LD|AR|HOSTCC|HOSTLD|OBJCOPY|KSYMS|LZ4|GZIP|ZSTD|XZKERN|LZMA|LZO|BZIP2) +(?:\[M\] )?(\S+)$"
+)
+_ERROR = re.compile(
+    r"(^|[ :])(fatal )?error: |undefined reference|multiple definition"
+    r"|\*\*\* (?!\[|Waiting for)|cannot find |: not found$"
+)
+_BEFORE_ERROR = re.compile(r"^In file included from |^ +from |: (In function|At top level|in function) ?")
+_NEXT_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S|^make(\[\d+\])?: ")
+
+
+class Told:
+    """What make said, told onwards as progress: which object, and how many so far."""
+
+    def __init__(self, step: StepHandle, folder: str) -> None:
+        self._step = step
+        self._folder = folder
+        self._count = 0
+        self.lines: list[str] = []
+
+    def line(self, line: str) -> None:
+        """Take in one line of output."""
+        self.lines.append(line)
+        found = _MADE.match(line)
+        if found:
+            self._count += found[1] in ("CC", "AS")
+            # Some tools are built under their full path.
+            name = found[2].rpartition(f"/{self._folder}/")[2]
+            self._step.detail(f"{found[1]} {name} ({self._count})")
+
+
+def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:
+    """The messages that stopped the build, each with what leads to it and what follows it.
+
+    Warnings, and whatever other jobs of the same make said meanwhile, are left out.
+    """
+    kept: list[str] = []
+    leading: list[str] = []
+    inside = False
+    for line in lines:
+        if _ERROR.search(line):
+            kept += [*leading, line]
+            leading, inside = [], True
+        elif _BEFORE_ERROR.search(line):
+            leading, inside = [*leading, line], False
+        elif _NEXT_COMMAND.match(line) or ": warning: " in line:
+            leading, inside = [], False
+        elif inside:
+            kept.append(line)
+    return tuple(kept[:_SHOWN_ERRORS])
