@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -95,6 +96,15 @@ def test_every_device_is_accepted_by_qemu(boot: Boot, tmp_path: Path, board: str
         # QEMU listens there on the guest's behalf.
         socket.create_connection(("127.0.0.1", vm.host_port(80)), timeout=10).close()
         assert len(vm.execute("query-block")) == 2
+
+
+def test_command_to_run_by_hand_runs(boot: Boot) -> None:
+    with Vm.start(boot, RUNNER) as vm:
+        assert vm.wait(timeout_s=60) == Exited(42)
+    by_hand = (boot.evidence / "command.txt").read_text().splitlines()[-1]
+    done = subprocess.run(shlex.split(by_hand), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 42 * 2 + 1
+    assert done.stdout == b"probe\n"
 
 
 def test_guest_that_hangs_is_a_timeout_and_ends_with_the_block(boot: Boot) -> None:

@@ -510,7 +510,7 @@ static int signal_at_each_step(void)
 			raise(SIGSTOP);
 			for (i = 0; i < 20; i++)
 				sum += form->call(SYS_getppid, 0, 0, 0, 0, 0, 0);
-			_exit(sum == 20 * parent && signals > 10 ? 3 : 4);
+			_exit(sum == 20 * parent && signals > 3 ? 3 : 4);
 		}
 		waitpid(pid, &status, 0);
 		/* The handler is stepped through as well: a signal now and then */
@@ -519,7 +519,7 @@ static int signal_at_each_step(void)
 			if (!WIFSTOPPED(status))
 				break;
 			steps++;
-			inject = steps % 61 == 0 ? SIGUSR1 : 0;
+			inject = steps % 23 == 0 ? SIGUSR1 : 0;
 		}
 		EXPECT_FORM(form, exited_with(status, 3));
 	}

@@ -1,1 +1,11 @@
-"""Applications: manifest, catalogue, build, configuration files, init and the tree of the image."""
+"""Applications: manifest, catalogue, build, configuration files, init and the tree of the image.
+
+In the order in which an image is made::
+
+    app = load_catalogue(layout.apps).find("nginx")                        # catalogue.py, manifest.py, checks.py
+    built = build_app(app, tarballs=…, toolchain=…, store=…, jobs=2)       # build.py
+    init = build_init(app, kernel=…, headers=…, headers_digest=…, store=…)   # init/compile.py
+    tree = root_files(app, built=built, init=init)                         # rootfs.py, render.py
+
+``unilinux.link`` packs the tree.
+"""

@@ -11,7 +11,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if not near:
-        near = [name for name in names if name.lower() == word.lower()]
+        # Two letters swapped count twice for difflib, which is much in a short name.
+        near = [name for name in names if sorted(name.lower()) == sorted(word.lower())]
     return near[0] if near else None
 
 

@@ -6,7 +6,10 @@ from unilinux.machine.block import Block, wish
 
 
 def cpus(count: int) -> Block:
-    """``count`` CPUs. Their model depends on the accelerator and is chosen at run time."""
+    """``count`` CPUs. Their model depends on the accelerator and is chosen at run time.
+
+    For how many at most a kernel is built (NR_CPUS) is the profile's to say.
+    """
     smp = (wish("SMP", why="more than one CPU"),) if count > 1 else ()
     return Block(
         name="cpu",

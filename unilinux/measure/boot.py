@@ -26,6 +26,8 @@ from unilinux.vm.outcome import Exited
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
+# With shift=0 an instruction takes 1 ns, which is also a tick of the TSC.
+EXACT_TSC_KHZ = 1_000_000
 # The clock and the random seed that the machine gives to the guest are fixed as
 # well: without, repeats differ by some hundred instructions.
 EXACT_QEMU = ("-icount", "shift=0,sleep=off", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
@@ -94,7 +96,9 @@ def booted(boot: Boot, drive: Callable[[Vm], None]) -> BootWith:
     """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`."""
 
     def run(further: Sequence[str]) -> None:
-        accelerator = CountingAccelerator(name="tcg", reason="instructions are counted", further=tuple(further))
+        accelerator = CountingAccelerator(
+            name="tcg", reason="instructions are counted", tsc_khz=EXACT_TSC_KHZ, further=tuple(further)
+        )
         with Vm.start(boot, NativeRunner(accelerator)) as vm:
             drive(vm)
 

@@ -96,8 +96,8 @@ def probe(accelerator: Accelerator, device: Path = _DEVICE) -> Finding:
 
 
 def _host_key(device: Path) -> str:
-    """Changes whenever the answer might: with the boot, the device and the QEMU."""
+    """Changes whenever the answer might: with the boot, the device, the QEMU and the probe."""
     program = require_tool(PROGRAM).resolve()
     status = program.stat()
     parts = (_BOOT_ID.read_text(), device.stat().st_rdev, str(program), status.st_size, status.st_mtime_ns)
-    return digest_bytes(json.dumps(parts).encode())[:16]
+    return digest_bytes(json.dumps(parts).encode() + probe_guest())[:16]

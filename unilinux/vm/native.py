@@ -24,6 +24,9 @@ PROGRAM = "qemu-system-x86_64"
 COMMAND_FILE = "command.txt"
 OUTPUT_FILE = "qemu.log"
 
+_CONSOLE = "stdio,signal=off"
+_BY_HAND = Wiring(qmp="null", console=_CONSOLE, report="null")
+
 _COMPLAINT_LINES = 10
 _CONSOLE_BYTES = 1 << 20
 _LAUNCH_GRACE_S = 5.0  # from QEMU's hanging up to its end
@@ -48,19 +51,11 @@ class NativeRunner:
         ours_report, theirs_report = socket.socketpair()
         console = Pipes()
         with theirs_qmp, theirs_report:
-            cpus = boot.machine.spec.cpus
-            arguments = boot.machine.qemu_argv(
-                kernel=boot.kernel,
-                wiring=Wiring(
-                    qmp=f"socket,fd={theirs_qmp.fileno()}",
-                    console="stdio,signal=off",
-                    report=f"socket,fd={theirs_report.fileno()}",
-                ),
-                extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
-            )
-            argv = (program, *self._accelerator.qemu(cpus), *arguments, "-S")
             inherited = (theirs_qmp.fileno(), theirs_report.fileno())
+            qmp, report = (f"socket,fd={number}" for number in inherited)
+            argv = (*self._argv(program, boot, Wiring(qmp=qmp, console=_CONSOLE, report=report)), "-S")
             try:
+                self._keep_command(boot, argv, self._argv(program, boot, _BY_HAND))
                 return QemuProcess(argv, ours_qmp, ours_report, console, inherited, boot.evidence)
             except BaseException:
                 ours_qmp.close()
@@ -69,6 +64,20 @@ class NativeRunner:
                 raise
             finally:
                 console.close_far_ends()
+
+    def _argv(self, program: str, boot: Boot, wiring: Wiring) -> tuple[str, ...]:
+        cpus = boot.machine.spec.cpus
+        arguments = boot.machine.qemu_argv(
+            kernel=boot.kernel, wiring=wiring, extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline)
+        )
+        return (program, *self._accelerator.qemu(cpus), *arguments)
+
+    def _keep_command(self, boot: Boot, argv: Sequence[str], by_hand: Sequence[str]) -> None:
+        text = (
+            f"# As it was run:\n{shlex.join(argv)}\n\n# By hand, the console on the terminal:\n{shlex.join(by_hand)}\n"
+        )
+        with explained_disk_errors(boot.evidence):
+            (boot.evidence / COMMAND_FILE).write_text(text)
 
 
 class Pipes:
@@ -90,7 +99,7 @@ class Pipes:
 
     def receive(self) -> bytes:
         """Wait for output; nothing when QEMU has ended."""
-        return os.read(self._output, _CONSOLE_BYTES)
+        return os.read(self._output, 1 << 16)
 
     def send(self, data: bytes) -> None:
         """Type something."""
@@ -133,7 +142,6 @@ class QemuProcess:
         self._started = threading.Event()
         self._ended = threading.Event()
         with explained_disk_errors(evidence):
-            self._command.write_text(shlex.join(argv) + "\n")
             self._output.touch()
         # The kernel kills a child with pdeathsig when the *thread* that made it ends,
         # so the thread that starts QEMU stays until QEMU has ended.

@@ -1,0 +1,60 @@
+"""Init compiled with the real kernel's nolibc: it is small, static, and the same wherever it is built."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from unilinux.app.catalogue import load_catalogue
+from unilinux.app.init.compile import SIZE_LIMIT_BYTES, build_init
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.layout import Layout
+from unilinux.core.store import Output, Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.kernel.kbuild import install_headers
+from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
+
+pytestmark = [pytest.mark.tree, pytest.mark.timeout(900)]
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    """The user's own cache: what is there already is not made again."""
+    return Layout.of(PROJECT, os.environ)
+
+
+@pytest.fixture(scope="module")
+def store(layout: Layout) -> Store:
+    return Store(layout.store, logs=layout.logs, progress=Progress(NullSink()))
+
+
+@pytest.fixture(scope="module")
+def tree(layout: Layout, store: Store) -> KernelTree:
+    return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, Progress(NullSink())), store=store)
+
+
+@pytest.fixture(scope="module")
+def headers(tree: KernelTree, store: Store) -> Output:
+    return install_headers(tree, store=store)
+
+
+@pytest.mark.parametrize("name", ["hello", "nginx"])
+def test_init_is_small_static_and_reproducible(
+    name: str, layout: Layout, tree: KernelTree, headers: Output, tmp_path: Path
+) -> None:
+    app = load_catalogue(layout.apps).find(name)
+    digests = set()
+    for place in ("one", "another place"):
+        store = Store(tmp_path / place, logs=tmp_path / "logs", progress=Progress(NullSink()))
+        output = build_init(app, kernel=tree.path, headers=headers.path, headers_digest=headers.digest, store=store)
+        digests.add(output.digest)
+        program = (output.path / "init").read_bytes()
+        assert len(program) < SIZE_LIMIT_BYTES
+        assert program[:4] == b"\x7fELF"
+        assert program[16] == 2, "ELF type EXEC"
+        assert b"/lib64/ld-linux" not in program
+    assert len(digests) == 1
