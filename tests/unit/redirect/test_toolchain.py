@@ -15,10 +15,10 @@ PROJECT = Path(__file__).parents[3]
 DATA = PROJECT / "unilinux" / "redirect" / "data"
 
 
-@pytest.fixture
-def prefix(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prefix with a C library of one function, in a folder whose name has a space."""
-    root = tmp_path / "a place"
+    root = tmp_path_factory.mktemp("toolchain") / "a place"
     for name in ("bin", "include", "lib"):
         (root / name).mkdir(parents=True)
     compiler = root / "bin" / f"{PREFIX}gcc"
@@ -75,6 +75,7 @@ def test_names_of_build_folder_and_prefix_do_not_show(prefix: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     made = (work / "a.o").read_bytes()
     assert str(tmp_path).encode() not in made
+    assert str(prefix).encode() not in made
     assert b"/musl/include/where.h" in made
     assert b"./a.c" in made
 
