@@ -16,6 +16,8 @@ _APP = "the application: a folder of apps/ (./x apps lists them)"
 _COMMON = {
     "app": _APP,
     "profile": "the kind of kernel (./x profiles lists them); the application says which is usual",
+    "ring": "0 or 3: the privilege ring of the application's code; the profile says which is usual",
+    "syscall": "trap, gate or lean: how the application enters the kernel; the profile says which is usual",
     "machine": "the board: microvm (usual) or q35",
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
@@ -46,10 +48,17 @@ def profiles(context: Context, json: bool = False, verbose: bool = False) -> Non
 
 @task(help=_COMMON)
 def build(
-    context: Context, app: str, profile: str = "", machine: str = "", json: bool = False, verbose: bool = False
+    context: Context,
+    app: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    json: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    choice = images.Choice(app=app, profile=profile, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
     images.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
@@ -61,6 +70,8 @@ def run(
     context: Context,
     app: str,
     profile: str = "",
+    ring: str = "",
+    syscall: str = "",
     machine: str = "",
     memory: int = 0,
     forward: list[str] | None = None,
@@ -69,7 +80,15 @@ def run(
     verbose: bool = False,
 ) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
-    choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory, forward=tuple(forward or ()))
+    choice = images.Choice(
+        app=app,
+        profile=profile,
+        ring=ring,
+        syscall=syscall,
+        machine=machine,
+        memory=memory,
+        forward=tuple(forward or ()),
+    )
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
@@ -78,6 +97,8 @@ def verify(
     context: Context,
     app: str,
     profile: str = "",
+    ring: str = "",
+    syscall: str = "",
     machine: str = "",
     memory: int = 0,
     accel: str = "auto",
@@ -86,7 +107,7 @@ def verify(
     verbose: bool = False,
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
-    choice = images.Choice(app=app, profile=profile, machine=machine, memory=memory)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
     boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
@@ -95,13 +116,15 @@ def config(
     context: Context,
     app: str,
     profile: str = "",
+    ring: str = "",
+    syscall: str = "",
     machine: str = "",
     symbol: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    choice = images.Choice(app=app, profile=profile, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 

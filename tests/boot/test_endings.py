@@ -12,6 +12,7 @@ from unilinux.core.errors import BootError
 from unilinux.core.events import NullSink, Progress
 from unilinux.image.record import Image
 from unilinux.image.request import Request, make_plan
+from unilinux.verify.result import Entry
 from unilinux.verify.verify import verify
 from unilinux.vm.outcome import Exited, OutOfMemory, Panic, Signalled, Timeout
 from unilinux.vm.runner import Boot
@@ -87,6 +88,8 @@ def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -
 def test_verification_that_fails_shows_the_console(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("liar", '#include <stdio.h>\nint main(void) { puts("Goodbye"); return 0; }'))
     manifest = image.plan.app.manifest
-    result = verify(boot_of(image), RUNNER, manifest, progress=Progress(NullSink()), timeout_s=30)
+    result = verify(
+        boot_of(image), RUNNER, manifest, entry=Entry(3, "trap"), progress=Progress(NullSink()), timeout_s=30
+    )
     assert not result.ok
     assert "Goodbye" in result.console_tail

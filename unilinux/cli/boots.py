@@ -13,7 +13,7 @@ from unilinux.cli.terminal import typing_to
 from unilinux.core.files import remove_tree
 from unilinux.image.record import Image
 from unilinux.image.request import Plan
-from unilinux.verify.result import Verification
+from unilinux.verify.result import Entry, Verification
 from unilinux.verify.verify import verify as verify_boot
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.choice import choose_accelerator
@@ -67,6 +67,7 @@ def verify(project: Path, choice: Choice, *, accel: str, timeout_s: float | None
             _boot(forwarding, image, "verify"),
             NativeRunner(accelerator),
             plan.app.manifest,
+            entry=Entry(ring=plan.entry.ring, syscall=plan.entry.syscall),
             progress=here.progress,
             timeout_s=timeout_s,
         )

@@ -23,6 +23,8 @@ class Choice:
     app: str
     profile: str = ""
     machine: str = ""
+    ring: str = ""
+    syscall: str = ""
     memory: int = 0
     forward: tuple[str, ...] = ()
 
@@ -35,10 +37,18 @@ class Choice:
             app=self.app,
             profile=self.profile or None,
             board=self.machine or None,
+            ring=_ring(self.ring),
+            syscall=self.syscall or None,
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
         )
         return make_plan(request, run.layout)
+
+
+def _ring(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise UsageError(f"there is no ring {text!r}", hint="--ring 0 or --ring 3")
+    return int(text) if text else None
 
 
 def pipeline(run: Session) -> Pipeline:

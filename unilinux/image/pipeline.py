@@ -68,7 +68,12 @@ class Pipeline:
         headers = install_headers(tree, store=self.store)
         built = self._application(plan, headers)
         init = build_init(
-            plan.app, kernel=tree.path, headers=headers.path, headers_digest=headers.digest, store=self.store
+            plan.app,
+            kernel=tree.path,
+            headers=headers.path,
+            headers_digest=headers.digest,
+            store=self.store,
+            gate=plan.entry.gated,
         )
         rootfs = root_files(plan.app, built=built, init=init, memory_mib=plan.machine.spec.memory_mib)
         initramfs = pack_initramfs(rootfs, self.store)
@@ -87,7 +92,7 @@ class Pipeline:
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
     def _application(self, plan: Plan, headers: Output) -> Output:
-        spec = read_toolchain(self.layout.project / _TOOLCHAINS)
+        spec = read_toolchain(self.layout.project / _TOOLCHAINS, "gate" if plan.entry.gated else "trap")
         toolchain = build_toolchain(
             spec,
             tarball=self.fetcher.debian_source_file(spec.package, spec.file, spec.sha256),

@@ -100,6 +100,8 @@ def make_record(
         "app": manifest.name,
         "app_version": manifest.version,
         "profile": plan.profile.name,
+        "ring": plan.entry.ring,
+        "syscall": plan.entry.syscall,
         "machine": plan.machine.describe(),
         "cmdline": " ".join((*plan.machine.cmdline, *plan.cmdline)),
         "kernel": dict(kernel),

@@ -8,6 +8,7 @@ from unilinux.app.catalogue import App, Catalogue
 from unilinux.core.document import key_lines
 from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
+from unilinux.image.entry import Entry, choose_entry, usual_entry
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.machine.compose import Machine, compose
@@ -23,6 +24,8 @@ class Request:
     app: str
     profile: str | None = None
     board: str | None = None
+    ring: int | None = None
+    syscall: str | None = None
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
 
@@ -34,13 +37,23 @@ class Plan:
     app: App
     profile: Profile
     machine: Machine
+    entry: Entry
 
     @property
     def name(self) -> str:
         """The image's name, which is that of its folder below ``build/``."""
-        board = self.machine.spec.board
-        suffix = "" if board == DEFAULT_BOARD else f"-{board}"
-        return f"{self.app.manifest.name}-{self.profile.name}{suffix}"
+        return "-".join((self.app.manifest.name, self.profile.name, *self._unusual.values()))
+
+    @property
+    def _unusual(self) -> dict[str, str]:
+        """What the user chose otherwise than the profile: options, and the words for them in the image's name."""
+        board, usual = self.machine.spec.board, usual_entry(self.profile)
+        chosen = {
+            f"--machine {board}": board if board != (self.profile.machine.board or DEFAULT_BOARD) else "",
+            f"--ring {self.entry.ring}": f"ring{self.entry.ring}" if self.entry.ring != usual.ring else "",
+            f"--syscall {self.entry.syscall}": self.entry.syscall if self.entry.syscall != usual.syscall else "",
+        }
+        return {option: word for option, word in chosen.items() if word}
 
     @property
     def cmdline(self) -> tuple[str, ...]:
@@ -50,9 +63,8 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that reproduces the image."""
-        words = ["./x", "build", "--app", self.app.manifest.name, "--profile", self.profile.name]
-        board = self.machine.spec.board
-        return " ".join(words + (["--machine", board] if board != DEFAULT_BOARD else []))
+        name, profile = self.app.manifest.name, self.profile.name
+        return " ".join((f"./x build --app {name} --profile {profile}", *self._unusual))
 
     def forwarding(self, ports: tuple[int, ...]) -> Plan:
         """The same plan with a free port of the host in front of each of these."""
@@ -69,6 +81,7 @@ class Plan:
         return (
             self.profile.layer,
             image_layer(),
+            Layer(name=f"ring {self.entry.ring}", wishes=self.entry.wishes),
             Layer(name=f"machine {self.machine.spec.board}", wishes=self.machine.wishes),
             Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
         )
@@ -91,7 +104,8 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         network=manifest.run.network,
         forwards=request.forwards,
     )
-    return Plan(app=app, profile=profile, machine=compose(spec))
+    entry = choose_entry(profile, request.ring, request.syscall)
+    return Plan(app=app, profile=profile, machine=compose(spec), entry=entry)
 
 
 def _mount_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:

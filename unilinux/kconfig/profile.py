@@ -8,6 +8,10 @@ cmdline = ["quiet"]             # behind the extended profile's
 [machine]                       # what a machine is unless the user says otherwise
 cpus = 2
 
+[entry]                         # how applications enter the kernel unless the user says otherwise
+ring = 0
+syscall = "lean"
+
 [kernel]
 INET = "y"                      # why
 """
@@ -38,6 +42,18 @@ class MachineDefaults(Model):
         return other.model_copy(update=own)
 
 
+class EntryDefaults(Model):
+    """How applications run and enter the kernel unless the user says otherwise; None where the profile says nothing."""
+
+    ring: Literal[0, 3] | None = None
+    syscall: Literal["trap", "gate", "lean"] | None = None
+
+    def over(self, other: EntryDefaults) -> EntryDefaults:
+        """These values, and ``other``'s where there is none."""
+        own = {name: value for name, value in self if value is not None}
+        return other.model_copy(update=own)
+
+
 class ProfileDocument(Model):
     """A profile's file, as it is written."""
 
@@ -47,6 +63,7 @@ class ProfileDocument(Model):
     extends: str | None = None
     cmdline: tuple[str, ...] = ()
     machine: MachineDefaults = MachineDefaults()
+    entry: EntryDefaults = EntryDefaults()
     kernel: dict[str, str] = Field(default_factory=dict)
 
 
@@ -54,8 +71,8 @@ class ProfileDocument(Model):
 class Profile:
     """A profile together with all that it extends.
 
-    ``chain`` names them, itself last. ``cmdline`` and ``machine`` are joined
-    along the chain; ``layer`` stands on the extended profile's layer.
+    ``chain`` names them, itself last. ``cmdline``, ``machine`` and ``entry`` are
+    joined along the chain; ``layer`` stands on the extended profile's layer.
     """
 
     name: str
@@ -64,6 +81,7 @@ class Profile:
     layer: Layer
     cmdline: tuple[str, ...] = ()
     machine: MachineDefaults = field(default_factory=MachineDefaults)
+    entry: EntryDefaults = field(default_factory=EntryDefaults)
 
 
 def profile_names(folder: Path) -> tuple[str, ...]:
@@ -102,6 +120,7 @@ def _read(folder: Path, name: str, root: Path, below: tuple[str, ...]) -> Profil
         layer=Layer(name=f"profile {name}", wishes=wishes, base=parent.layer if parent else None),
         cmdline=tuple(dict.fromkeys((*(parent.cmdline if parent else ()), *document.cmdline))),
         machine=document.machine.over(parent.machine) if parent else document.machine,
+        entry=document.entry.over(parent.entry) if parent else document.entry,
     )
 
 

@@ -21,7 +21,7 @@ from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.unpack import unpack
 
 PREFIX = "x86_64-unilinux-musl-"
-SyscallMode = Literal["trap"]
+SyscallMode = Literal["trap", "gate"]
 
 _DATA = Path(__file__).parent / "data"
 _MUSL_CFLAGS = "-O2 -fno-pie -fno-stack-protector -fcf-protection=none"

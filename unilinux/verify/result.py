@@ -19,13 +19,26 @@ class CheckResult:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the image's own init saw: its privilege ring (CPL), and how the application makes system calls."""
+
+    ring: int
+    syscall: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All checks of one run. ``trouble`` is set when the machine itself failed: panic, hang, too little memory."""
+    """All checks of one run.
+
+    ``entry`` is None if init didn't report it. ``trouble`` is set when the machine
+    itself failed: panic, hang, too little memory.
+    """
 
     checks: tuple[CheckResult, ...]
     console_tail: tuple[str, ...]
     console_log: Path
+    entry: Entry | None = None
     trouble: UniLinuxError | None = None
 
     @property
@@ -59,5 +72,7 @@ class Verification:
                 {"kind": check.kind, "ok": check.ok, "detail": check.detail, "seconds": round(check.seconds, 3)}
                 for check in self.checks
             ],
+            "ring": None if self.entry is None else self.entry.ring,
+            "syscall": None if self.entry is None else self.entry.syscall,
             "trouble": None if self.trouble is None else self.trouble.message,
         }

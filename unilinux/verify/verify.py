@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from unilinux.verify.attempts import Attempt, Verdict, ask
 from unilinux.verify.http import ask_http
 from unilinux.verify.memcached import ask_memcached
 from unilinux.verify.resp import ask_resp
-from unilinux.verify.result import CheckResult, Verification
+from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.tcp import ask_tcp
 from unilinux.vm.outcome import Exited, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
 from unilinux.vm.runner import Boot, Runner
@@ -23,6 +24,7 @@ from unilinux.vm.vm import Vm
 DEFAULT_TIMEOUT_S = 60.0
 
 _TAIL_LINES = 20
+_ENTRY = re.compile(r"^unilinux: init: ring (?P<ring>\d), syscall (?P<syscall>\w+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,15 @@ def verify(
     runner: Runner,
     manifest: Manifest,
     *,
+    entry: Entry,
     progress: Progress,
     timeout_s: float | None = None,
     on_output: Callable[[bytes], None] | None = None,
 ) -> Verification:
     """Boot, check, stop. ``boot``'s machine must forward the ports that are checked.
 
-    ``timeout_s`` is for each check; without it, each has its own.
+    ``entry`` is the ring and the kind of system call that the image was built for,
+    which its init must confirm. ``timeout_s`` is for each check; without it, each has its own.
 
     :raise HostError: the host lacks something: QEMU, a free port.
     :raise VmError: the emulator didn't start.
@@ -57,7 +61,12 @@ def verify(
         Vm.start(boot, runner, on_output=on_output) as vm,
     ):
         return check_machine(
-            vm, manifest.verify, stop, timeout_s=timeout_s, on_result=lambda it: step.detail(it.detail)
+            vm,
+            manifest.verify,
+            stop,
+            entry=entry,
+            timeout_s=timeout_s,
+            on_result=lambda it: step.detail(it.detail),
         )
 
 
@@ -66,11 +75,14 @@ def check_machine(
     checks: Sequence[Check],
     stop: Stop | None,
     *,
+    entry: Entry | None = None,
     timeout_s: float | None = None,
     on_result: Callable[[CheckResult], None] = lambda _: None,
 ) -> Verification:
-    """Run checks in order on a started machine, then stop it."""
+    """Run checks in order on a started machine, then stop it; without ``entry`` nothing is asked about the ring."""
     session = _Session(vm, timeout_s, on_result)
+    if entry is not None:
+        session.confirm(entry)
     for check in checks:
         session.run(check)
     if stop is not None:
@@ -79,6 +91,7 @@ def check_machine(
         checks=tuple(session.results),
         console_tail=vm.console.tail(_TAIL_LINES),
         console_log=vm.console_log,
+        entry=session.entry,
         trouble=session.trouble,
     )
 
@@ -87,9 +100,23 @@ class _Session:
     def __init__(self, vm: Vm, timeout_s: float | None, on_result: Callable[[CheckResult], None]) -> None:
         self.results: list[CheckResult] = []
         self.trouble: UniLinuxError | None = None
+        self.entry: Entry | None = None
         self._vm = vm
         self._timeout_s = timeout_s
         self._on_result = on_result
+
+    def confirm(self, entry: Entry) -> None:
+        """Compare what init says of ring and system calls with what the image was built for."""
+        outcome = self._vm.watch(_ENTRY.pattern, timeout_s=self._limit_s)
+        if isinstance(outcome, Ready) and (said := _ENTRY.search(outcome.line)):
+            self.entry = Entry(ring=int(said["ring"]), syscall=said["syscall"])
+            detail = f"init says ring {self.entry.ring}, syscall {self.entry.syscall}"
+            if self.entry != entry:
+                detail += f"; the image was built for ring {entry.ring}, syscall {entry.syscall}"
+            self._add("ring", Verdict(ok=self.entry == entry, detail=detail))
+        else:
+            self._add("ring", Verdict(ok=False, detail=outcome.explain()))
+        self._mind(outcome)
 
     def run(self, check: Check) -> None:
         """Run one check, unless the machine is in trouble."""

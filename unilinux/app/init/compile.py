@@ -33,7 +33,7 @@ def build_init(
     headers_digest: str,
     store: Store,
     tty: str = "ttyS0",
-    syscall: str = "trap",
+    gate: bool = False,
 ) -> Output:
     """A folder with ``init``, the program that starts this application.
 
@@ -41,11 +41,11 @@ def build_init(
     :param headers: a folder with ``include/``, as the kernel's ``headers_install`` makes it.
     :param headers_digest: the digest of that folder.
     :param tty: the terminal, below ``/dev``, that the application gets.
-    :param syscall: how programs enter the kernel, as init reports it.
+    :param gate: whether the application's C library makes its system calls through the gate, as init reports it.
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    plan = init_plan(app, tty=tty, syscall=syscall)
+    plan = init_plan(app, tty=tty, gate=gate)
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -60,7 +60,7 @@ def build_init(
     return store.run(step, lambda space: _compile(space, plan, source, nolibc, headers))
 
 
-def init_plan(app: App, *, tty: str = "ttyS0", syscall: str = "trap") -> str:
+def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
     """The text of ``plan.h``: the manifest's run table as C.
 
     :raise ManifestError: a string of the manifest can't be one of C.
@@ -70,7 +70,7 @@ def init_plan(app: App, *, tty: str = "ttyS0", syscall: str = "trap") -> str:
         _HERE / "plan.h.j2",
         {
             "tty": f"/dev/{tty}",
-            "syscall": syscall,
+            "gate": gate,
             "hostname": settings.hostname,
             "open_files": settings.open_files,
             "network": settings.network,

@@ -135,6 +135,20 @@ static void loopback_up(void)
 	close(fd);
 }
 
+/* From the series' arch/x86/include/uapi/asm/hwcap2.h: what the kernel tells each program. */
+#define HWCAP2_UNILINUX_GATE	(1UL << 30)
+#define HWCAP2_UNILINUX_LEAN	(1UL << 28)
+
+/* How the application enters the kernel: its C library decides, if the kernel has what that takes. */
+static const char *current_entry(void)
+{
+	unsigned long hwcap2 = getauxval(AT_HWCAP2);
+
+	if (!PLAN_GATE || !(hwcap2 & HWCAP2_UNILINUX_GATE))
+		return "trap";
+	return hwcap2 & HWCAP2_UNILINUX_LEAN ? "lean" : "gate";
+}
+
 static int current_ring(void)
 {
 	unsigned int cs;
@@ -147,7 +161,7 @@ int main(void)
 {
 	mount_all();
 	take_terminal();
-	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), PLAN_SYSCALL);
+	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), current_entry());
 	set_hostname();
 	limit_open_files();
 	if (PLAN_NETWORK)

@@ -1,0 +1,50 @@
+"""Ring and system calls: what profiles and users may say of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.errors import UsageError
+from unilinux.image.entry import Entry, choose_entry
+from unilinux.kconfig.profile import Profile, read_profile
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    (tmp_path / "base.toml").write_text('schema = 1\nsummary = "s"\n[entry]\nring = 0\nsyscall = "lean"\n')
+    (tmp_path / "child.toml").write_text('schema = 1\nsummary = "s"\nextends = "base"\n[entry]\nsyscall = "gate"\n')
+    return read_profile(tmp_path, "child", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ring", "syscall", "chosen"),
+    [
+        (None, None, Entry(ring=0, syscall="gate")),
+        (3, None, Entry(ring=3, syscall="trap")),
+        (0, "trap", Entry(ring=0, syscall="trap")),
+        (None, "lean", Entry(ring=0, syscall="lean")),
+    ],
+)
+def test_users_overrule_profiles(profile: Profile, ring: int | None, syscall: str | None, chosen: Entry) -> None:
+    assert choose_entry(profile, ring, syscall) == chosen
+
+
+@pytest.mark.parametrize(
+    ("ring", "syscall", "message"),
+    [
+        (1, None, "there is no ring 1"),
+        (3, "gate", "--syscall gate takes ring 0"),
+        (0, "laen", "did you mean 'lean'?"),
+    ],
+)
+def test_what_does_not_fit_is_refused(profile: Profile, ring: int, syscall: str | None, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        choose_entry(profile, ring, syscall)
+
+
+def test_wishes_follow_the_rung() -> None:
+    assert Entry(ring=3, syscall="trap").wishes == ()
+    symbols = [wish.symbol for wish in Entry(ring=0, syscall="lean").wishes]
+    assert symbols == ["UNILINUX_RING0", "UNILINUX_GATE", "UNILINUX_LEAN_GATE"]

@@ -1,0 +1,71 @@
+"""How an application runs and enters the kernel: its ring, and the rung of the system call ladder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unilinux.core.errors import UsageError
+from unilinux.core.suggest import unknown
+from unilinux.kconfig.profile import Profile
+from unilinux.kconfig.wish import Origin, Wish
+
+RINGS = (0, 3)
+SYSCALLS = ("trap", "gate", "lean")
+
+_ORIGIN = Origin("unilinux/image/entry.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """``ring`` is the CPL of the application's code, ``syscall`` how it makes system calls.
+
+    ``trap`` is the SYSCALL instruction, ``gate`` a function call into the kernel,
+    ``lean`` the same with a shorter path behind it.
+    """
+
+    ring: int
+    syscall: str
+
+    @property
+    def gated(self) -> bool:
+        """Whether the C library calls the gate."""
+        return self.syscall != "trap"
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """What the kernel needs for it."""
+        wishes = []
+        if self.ring == 0:
+            wishes.append(Wish("UNILINUX_RING0", "y", _ORIGIN, "the application runs in ring 0"))
+        if self.gated:
+            wishes.append(Wish("UNILINUX_GATE", "y", _ORIGIN, "system calls are function calls"))
+        if self.syscall == "lean":
+            wishes.append(Wish("UNILINUX_LEAN_GATE", "y", _ORIGIN, "with the shorter path"))
+        return tuple(wishes)
+
+
+def usual_entry(profile: Profile) -> Entry:
+    """What a profile says; ring 3 and the SYSCALL instruction where it says nothing."""
+    return Entry(ring=3 if profile.entry.ring is None else profile.entry.ring, syscall=profile.entry.syscall or "trap")
+
+
+def choose_entry(profile: Profile, ring: int | None, syscall: str | None) -> Entry:
+    """The profile's entry, changed by what the user asks for.
+
+    :raise UsageError: an unknown ring or kind of system call, or a gate in ring 3.
+    """
+    usual = usual_entry(profile)
+    if ring is None:
+        ring = usual.ring
+    if ring not in RINGS:
+        raise UsageError(f"there is no ring {ring} for applications (known: 0, 3)", hint="--ring 0 or --ring 3")
+    if syscall is None:
+        syscall = usual.syscall if ring == 0 else "trap"
+    if syscall not in SYSCALLS:
+        raise UsageError(unknown("kind of system call", syscall, SYSCALLS))
+    if ring != 0 and syscall != "trap":
+        raise UsageError(
+            f"--syscall {syscall} takes ring 0: in ring 3 the kernel cannot be called as a function",
+            hint=f"--ring 0 --syscall {syscall}, or --syscall trap",
+        )
+    return Entry(ring=ring, syscall=syscall)
