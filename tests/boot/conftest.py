@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,12 +55,33 @@ class Workshop:
         (folder / "app.toml").write_text(manifest.replace("/bin/hello", f"/bin/{name}"))
         return name
 
+    def add_guest(self, program: str) -> str:
+        """One of the attack programs of ``tests/guest`` as an application."""
+        folder = self.layout.apps / f"guest-{program}"
+        if not folder.exists():
+            folder.mkdir()
+            sources = (f"{program}.c", "gate.h", "guest.h")
+            for name in sources:
+                shutil.copy(PROJECT / "tests/guest" / name, folder)
+            manifest = (PROJECT / "apps/hello/app.toml").read_text()
+            for old, new in (
+                ('"hello"', f'"{folder.name}"'),
+                ('files = ["hello.c"]', f"files = {list(sources)}"),
+                ("-o hello hello.c", f"-pthread -o {folder.name} {program}.c"),
+                ("/bin/hello", f"/bin/{folder.name}"),
+                ("memory_mib = 32", "memory_mib = 128"),
+            ):
+                manifest = manifest.replace(old, new)
+            (folder / "app.toml").write_text(manifest)
+        return folder.name
+
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     project = tmp_path_factory.mktemp("workshop")
-    for name in ("configs", "patches"):
-        (project / name).symlink_to(PROJECT / name)
+    (project / "patches").symlink_to(PROJECT / "patches")
+    shutil.copytree(PROJECT / "configs", project / "configs")
+    shutil.copytree(PROJECT / "tests/guest/kernels", project / "configs/profiles", dirs_exist_ok=True)
     (project / "apps").mkdir()
     for app in (PROJECT / "apps").iterdir():
         (project / "apps" / app.name).symlink_to(app)
