@@ -16,15 +16,6 @@ Maker = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def kernel_tree() -> Path:
-    """An unpacked kernel source tree; it is only read."""
-    folder = os.environ.get("UNILINUX_TEST_TREE")
-    if not folder:
-        pytest.skip("UNILINUX_TEST_TREE names no kernel tree")
-    return Path(folder)
-
-
-@pytest.fixture(scope="session")
 def make(kernel_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Maker:
     """``make(target, config=…, allconfig=…)``: what make's own Kconfig writes."""
     output = tmp_path_factory.mktemp("make")

@@ -12,28 +12,16 @@ from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher
-from unilinux.kernel.kbuild import INITRAMFS, REQUIRED, KernelImage, compile_objects, install_headers, link_image
-from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, view
+from unilinux.image.pipeline import Pipeline
+from unilinux.image.request import Request, make_plan
+from unilinux.kernel.kbuild import INITRAMFS, KernelImage, compile_objects, install_headers, link_image
+from unilinux.kernel.make import OBJECTS
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 from unilinux.kernel.worktree import check
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
 
 PROJECT = Path(__file__).parents[2]
-
-WISHES = {
-    **REQUIRED,
-    "64BIT": "y",
-    "HYPERVISOR_GUEST": "y",
-    "PARAVIRT": "y",
-    "PRINTK": "y",
-    "TTY": "y",
-    "SERIAL_8250": "y",
-    "SERIAL_8250_CONSOLE": "y",
-    "BINFMT_ELF": "y",
-    "KERNEL_LZ4": "y",
-    "UNILINUX_EXIT": "y",
-}
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +41,11 @@ def tree(layout: Layout, store: Store) -> KernelTree:
 
 
 @pytest.fixture(scope="module")
-def config(tree: KernelTree, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny kernel's configuration, by the kernel's own Kconfig."""
-    folder = tmp_path_factory.mktemp("config")
-    tools = compiler_wrapper(folder / "tools")
-    with Progress(NullSink()).step("config", "") as step, view(tree.path, folder / "view") as place:
-        file = place / OBJECTS / ".config"
-        make(place, ["tinyconfig"], tools=tools, log=folder / "log", step=step, label="tinyconfig")
-        quoted = {name: f'"{value}"' if "/" in value else value for name, value in WISHES.items()}
-        wishes = [f"CONFIG_{name}={value}" for name, value in quoted.items()]
-        file.write_text(file.read_text() + "\n".join(wishes) + "\n")
-        make(place, ["olddefconfig"], tools=tools, log=folder / "log", step=step, label="olddefconfig")
-        return file.read_text()
+def config(layout: Layout, store: Store) -> str:
+    """hello's configuration: its kernel is compiled for other tests, too."""
+    fetcher = Fetcher(layout, Progress(NullSink()))
+    pipeline = Pipeline(layout=layout, store=store, fetcher=fetcher, jobs=os.cpu_count() or 1)
+    return pipeline.config(make_plan(Request(app="hello"), layout)).config
 
 
 @pytest.fixture(scope="module")

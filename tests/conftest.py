@@ -1,0 +1,26 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.layout import Layout
+from unilinux.core.store import Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.kernel.source import find_kernel
+from unilinux.kernel.source import kernel_tree as unpacked
+
+PROJECT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def kernel_tree() -> Path:
+    """The patched kernel source tree, in the user's own cache; it is only read."""
+    layout = Layout.of(PROJECT, os.environ)
+    progress = Progress(NullSink())
+    store = Store(layout.store, logs=layout.logs, progress=progress)
+    return unpacked(find_kernel(layout), fetcher=Fetcher(layout, progress), store=store).path
