@@ -89,7 +89,7 @@ def _report(line: str) -> tuple[str, str] | None:
     return (found[1], found[2] + found[3]) if found else None
 
 
-@pytest.mark.parametrize(("target", "program", "case"), parameters())
+@pytest.mark.parametrize(("target", "program", "case"), tuple(parameters()))
 def test_case(reports: Reports, target: Target, program: str, case: str) -> None:
     said = reports(target, program).get(case, "never reported")
     if said.startswith("skip"):

@@ -72,10 +72,15 @@ class Image:
             f"  kernel   Linux {record['kernel']['version']}, {record['config']['symbols']} symbols configured",
         ]
         rows += [
-            f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {self.folder / name}"
+            f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {_near(self.folder / name)}"
             for name in ("vmlinux", "bzImage")
         ]
         return "\n".join([*rows, f"  boot it  ./x run --app {record['app']} --profile {record['profile']}"])
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from the current folder, if it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def make_record(

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,7 +28,7 @@ LOAD_QEMU = ("-icount", "shift=0,sleep=on", "-rtc", "base=2025-01-01T00:00:00,cl
 WARM_UP = 50
 REQUESTS = 400  # together fewer than nginx serves on one connection
 
-_ENTRY = r"^unilinux: .*\bring (\d), syscall (\w+)"
+_ENTRY = r"^unilinux: init: ring (\d), syscall (\w+)$"
 _ANSWER = "answer"
 _MOST_STAMPS = 1 << 16
 _MOST_BYTES = 1 << 20
@@ -57,11 +56,11 @@ def load_of(app: str, checks: Sequence[Check]) -> Load:
             request = f"GET {check.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
             return Load(port=check.port, request=request, read_answer=read_http)
         if isinstance(check, RespCheck):
-            keep = b"SET ladder 0123456789\r\n"
-            return Load(port=check.port, prepare=(keep,), request=b"GET ladder\r\n", read_answer=read_resp)
+            keep, get = _resp(b"SET", b"ladder", b"0123456789"), _resp(b"GET", b"ladder")
+            return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_resp)
         if isinstance(check, MemcachedCheck):
-            keep, ask = b"set ladder 0 0 10\r\n0123456789\r\n", b"get ladder\r\n"
-            return Load(port=check.port, prepare=(keep,), request=ask, read_answer=read_memcached)
+            keep, get = b"set ladder 0 0 10\r\n0123456789\r\n", b"get ladder\r\n"
+            return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_memcached)
     raise UsageError(
         f"{app} is no server whose requests can be counted: it has no verify table of kind http, resp or memcached",
         hint="./x ladder --app nginx --app redis",
@@ -128,6 +127,7 @@ def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) ->
                         stream.sendall(text)
                         load.read_answer(file)
                         answered += 1
+                        stream.settimeout(timeout_s)
             return answered
         except (OSError, EOFError) as error:
             if answered:
@@ -187,6 +187,11 @@ def _require_rung(vm: Vm, rung: Rung, timeout_s: float) -> None:
         raise VerifyError(f"the image for {rung.name} reports another way into the kernel: {line}")
 
 
+def _resp(*words: bytes) -> bytes:
+    """A command of Redis: an array of bulk strings."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
 def _line(file: BinaryIO) -> bytes:
     line = file.readline(_MOST_BYTES)
     if not line.endswith(b"\r\n"):
@@ -194,11 +199,6 @@ def _line(file: BinaryIO) -> bytes:
     return line[:-2]
 
 
-_exactly_error = partial(EOFError, "the connection ended within an answer")
-
-
-def _exactly(file: BinaryIO, count: int) -> bytes:
-    data = file.read(count)
-    if len(data) < count:
-        raise _exactly_error()
-    return data
+def _exactly(file: BinaryIO, count: int) -> None:
+    if len(file.read(count)) < count:
+        raise EOFError("the connection ended within an answer")

@@ -1,0 +1,117 @@
+"""The ladder: images of all rungs, built, booted, counted and timed side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unilinux.cli.images import build_image
+from unilinux.cli.session import Session, session
+from unilinux.core.errors import UsageError
+from unilinux.image.record import Image
+from unilinux.image.request import Plan, Request, make_plan
+from unilinux.measure.counter import build_plugin
+from unilinux.measure.kernel import read_kernel
+from unilinux.measure.ladder import APP, RUNGS, Ladder, Rung, Spread, Throughput
+from unilinux.measure.ladder_calls import CallRun, call_costs, counted_calls, timed_calls
+from unilinux.measure.ladder_load import REQUESTS, Load, counted_load, load_of
+from unilinux.measure.ladder_text import remarks, render
+from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.runner import Boot
+
+USUAL_APPS = (APP, "nginx", "redis")
+
+_TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """An image for one rung, and what it was built from."""
+
+    rung: Rung
+    plan: Plan
+    image: Image
+
+    def boot(self, kind: str) -> Boot:
+        """How to boot it once; its logs replace those of the last time."""
+        evidence = self.image.folder / "ladder" / kind
+        return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
+
+    def serving(self) -> _Step:
+        """The same with its ports forwarded."""
+        return replace(self, plan=self.plan.forwarding(self.plan.app.manifest.run.ports))
+
+
+def ladder(
+    project: Path, *, apps: Sequence[str], profile: str, machine: str, rounds: int, as_json: bool, verbose: bool
+) -> None:
+    """Measure ``apps``: the calls for the application ``ladder``, requests for servers; all that is usual if empty."""
+    with session(project, as_json=as_json, verbose=verbose) as here:
+        if rounds < 1:
+            raise UsageError("at least one round is needed", hint="--rounds 3")
+        plans = {app: _plans(here, app, profile=profile, machine=machine) for app in dict.fromkeys(apps or USUAL_APPS)}
+        loads = {app: load_of(app, rungs[0].app.manifest.verify) for app, rungs in plans.items() if app != APP}
+        steps = {
+            app: [
+                _Step(rung=rung, plan=plan, image=build_image(here, plan))
+                for rung, plan in zip(RUNGS, rungs, strict=True)
+            ]
+            for app, rungs in plans.items()
+        }
+        first = next(iter(steps.values()))[0]
+        result = Ladder(
+            kernel=str(first.image.record["kernel"]["version"]),
+            profile=", ".join(dict.fromkeys(rungs[0].profile.name for rungs in plans.values())),
+            machine=first.plan.machine.spec.board,
+            calls=call_costs(*_calls(here, steps[APP], rounds)) if APP in steps else {},
+            throughput={app: _throughput(here, steps[app], load, rounds) for app, load in loads.items()},
+        )
+        here.answer({**result.document(), "remarks": remarks(result)}, lambda: render(result))
+
+
+def _plans(here: Session, app: str, *, profile: str, machine: str) -> list[Plan]:
+    """One for each rung."""
+    return [
+        make_plan(
+            Request(app=app, profile=profile or None, board=machine or None, ring=rung.ring, syscall=rung.syscall),
+            here.layout,
+        )
+        for rung in RUNGS
+    ]
+
+
+def _calls(here: Session, steps: Sequence[_Step], rounds: int) -> tuple[dict[str, CallRun], list[dict[str, CallRun]]]:
+    """One counted boot of each rung, then rounds of one timed boot of each."""
+    counted: dict[str, CallRun] = {}
+    with here.progress.step("calls", "counting the instructions of system calls") as progress:
+        for step in steps:
+            progress.detail(step.rung.label)
+            counted[step.rung.name] = counted_calls(step.boot("counted"), timeout_s=_TIMEOUT_S)
+            counted[step.rung.name].require(step.rung)
+    accelerator = choose_accelerator("tcg", here.layout.cache)
+    timed: list[dict[str, CallRun]] = []
+    with here.progress.step("times", f"timing system calls, {rounds} times") as progress:
+        for number in range(1, rounds + 1):
+            timed.append({})
+            for step in steps:
+                progress.detail(f"{step.rung.label}, {number} of {rounds}")
+                timed[-1][step.rung.name] = timed_calls(step.boot("timed"), accelerator, timeout_s=_TIMEOUT_S)
+    return counted, timed
+
+
+def _throughput(here: Session, steps: Sequence[_Step], load: Load, rounds: int) -> dict[str, Throughput]:
+    """By rung: requests per million instructions, over rounds of one boot of each rung."""
+    plugin = build_plugin(here.new_store())
+    app = steps[0].plan.app.manifest.name
+    found: dict[str, list[float]] = {rung.name: [] for rung in RUNGS}
+    with here.progress.step("requests", f"counting the instructions of requests to {app}, {rounds} times") as progress:
+        for number in range(1, rounds + 1):
+            for step in steps:
+                progress.detail(f"{step.rung.label}, {number} of {rounds}")
+                kernel = read_kernel(step.image.vmlinux, step.image.folder / "System.map")
+                boot = step.serving().boot("requests")
+                found[step.rung.name].append(
+                    counted_load(boot, step.rung, load, kernel, plugin=plugin, timeout_s=_TIMEOUT_S)
+                )
+    return {name: Throughput(requests=REQUESTS, per_minstr=Spread.of(values)) for name, values in found.items()}
