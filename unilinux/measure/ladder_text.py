@@ -47,16 +47,16 @@ def _calls_remark(ladder: Ladder, rung: Rung) -> str:
     pays = [(share, call) for share, call in shares if share >= WORTH]
     hardly = [(share, call) for share, call in shares if abs(share) < WORTH]
     costs = [(share, call) for share, call in shares if share <= -WORTH]
-    said = [f"saves {_listed(pays)}" if pays else "doesn't pay for any call"]
+    said = [f"saves instructions in {_listed(pays)}" if pays else "doesn't pay for any call"]
     if hardly and pays:
         said.append(f"doesn't pay for {_listed(hardly)}")
     if costs:
-        said.append(f"costs more for {_listed(costs)}")
-    return f"{rung.label}: {'; '.join(said)} of the instructions in {GROUND.label}."
+        said.append(f"costs more in {_listed(costs)}")
+    return f"{rung.label}, against {GROUND.label}: {'; '.join(said)}."
 
 
 def _listed(shares: Sequence[tuple[float, str]]) -> str:
-    return ", ".join(f"{_percent(share)} of {call}" for share, call in shares)
+    return ", ".join(f"{call} ({_percent(share)})" for share, call in shares)
 
 
 def _time_remark(ladder: Ladder, rung: Rung) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
+from unilinux.core.errors import BuildError
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.unpack import unpack
@@ -32,8 +33,9 @@ _COMPANIONS = ("ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip")
 class ToolchainSpec:
     """Which musl, and how its programs enter the kernel.
 
-    ``syscall`` is ``trap``: by the SYSCALL instruction, as everywhere. The patch
-    series for a mode other than that are folders below ``patches/``.
+    ``syscall`` is ``trap``, by the SYSCALL instruction as everywhere, or ``gate``, by
+    a call into the kernel. The patch series makes the second possible; without
+    ``UNILINUX_GATE`` a patched musl has the object code of the original.
     """
 
     version: str
@@ -41,6 +43,11 @@ class ToolchainSpec:
     file: str
     sha256: str
     syscall: SyscallMode = "trap"
+
+    @property
+    def cflags(self) -> str:
+        """What musl itself is compiled with."""
+        return f"{_MUSL_CFLAGS} -DUNILINUX_GATE" if self.syscall == "gate" else _MUSL_CFLAGS
 
 
 class _Musl(Model):
@@ -96,10 +103,12 @@ def build_toolchain(
     :raise BuildError: a patch doesn't apply, or the compiler said no.
     """
     series = musl_series(patches)
+    if spec.syscall == "gate" and not series:
+        raise BuildError(f"musl {spec.version} has no patches for system calls through the gate: {patches} is missing")
     step = Step(
         name="toolchain",
         label=f"building musl {spec.version}",
-        spec={**asdict(spec), "cflags": _MUSL_CFLAGS, "host": dict(host_compiler())},
+        spec={**asdict(spec), "cflags": spec.cflags, "host": dict(host_compiler())},
         inputs={
             "headers": headers_digest,
             **{f"data:{file.name}": digest_file(file) for file in sorted(_DATA.iterdir())},
@@ -107,7 +116,7 @@ def build_toolchain(
         },
         code=(sys.modules[__name__],),
     )
-    return store.run(step, lambda space: _make(space, tarball, headers, series, jobs))
+    return store.run(step, lambda space: _make(space, spec, tarball, headers, series, jobs))
 
 
 def musl_series(patches: Path) -> tuple[Path, ...]:
@@ -120,12 +129,14 @@ def musl_series(patches: Path) -> tuple[Path, ...]:
     return tuple(patches / name for name in names if name)
 
 
-def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path], jobs: int) -> None:
+def _make(
+    space: Workspace, spec: ToolchainSpec, tarball: Path, headers: Path, series: Sequence[Path], jobs: int
+) -> None:
     source = space.scratch / "musl"
     unpack(tarball, source)
     commands: list[Sequence[str | Path]] = [
         *(("patch", "-p1", "--fuzz=0", "-i", patch) for patch in series),
-        ("./configure", "--prefix=", "--disable-shared", "CC=gcc", f"CFLAGS={_MUSL_CFLAGS}"),
+        ("./configure", "--prefix=", "--disable-shared", "CC=gcc", f"CFLAGS={spec.cflags}"),
         ("make", f"-j{jobs}"),
         ("make", "install", f"DESTDIR={space.out}"),
         ("cp", "-R", "--no-target-directory", headers / "include", space.out / "include"),
