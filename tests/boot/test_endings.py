@@ -88,8 +88,7 @@ def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -
 def test_verification_that_fails_shows_the_console(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("liar", '#include <stdio.h>\nint main(void) { puts("Goodbye"); return 0; }'))
     manifest = image.plan.app.manifest
-    result = verify(
-        boot_of(image), RUNNER, manifest, entry=Entry(3, "trap"), progress=Progress(NullSink()), timeout_s=30
-    )
+    entry = Entry(image.plan.entry.ring, image.plan.entry.syscall)
+    result = verify(boot_of(image), RUNNER, manifest, entry=entry, progress=Progress(NullSink()), timeout_s=30)
     assert not result.ok
     assert "Goodbye" in result.console_tail
