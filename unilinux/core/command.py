@@ -86,8 +86,9 @@ def run(
     """
     words = [os.fspath(word) for word in argv]
     program = words[0] if os.sep in words[0] else str(require_tool(words[0]))
-    # The kernel kills the child when this process dies, however it dies.
-    command = [str(require_tool("setpriv")), "--pdeathsig", "KILL", "--", program, *words[1:]]
+    # The kernel ends the child when this process dies, however it dies. By SIGTERM, since
+    # make hands that on to the makes and compilers that it started; SIGKILL would spare them.
+    command = [str(require_tool("setpriv")), "--pdeathsig", "TERM", "--", program, *words[1:]]
     began = time.monotonic()
     lines: list[str] = []
     with (
@@ -128,6 +129,7 @@ def _started(
         stdin=subprocess.PIPE if is_fed else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        close_fds=False,  # a lock that is held meanwhile is held by the command, too (core.files.locked)
         start_new_session=True,
     )
     try:

@@ -79,11 +79,14 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold an exclusive lock; the kernel lets go of it when this process ends, however it ends.
+    """Hold an exclusive lock, together with the commands that run meanwhile.
 
+    The kernel lets go of it when the last of them has ended, however they end: after a
+    ``kill -9`` of this process nobody starts anew beside what is still at work.
     ``waiting`` is called when somebody else holds it, before this call waits.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    os.set_inheritable(descriptor, True)  # noqa: FBT003 - os names it so
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,6 +95,7 @@ def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

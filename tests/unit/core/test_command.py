@@ -11,6 +11,7 @@ import pytest
 from unilinux.core import command
 from unilinux.core.command import TAIL_LINES, require_tool, run
 from unilinux.core.errors import CommandError, HostError
+from unilinux.core.files import locked
 
 
 def _is_alive(process_id: int) -> bool:
@@ -139,6 +140,36 @@ def test_a_command_does_not_outlive_a_killed_caller() -> None:
         number = int(process.stdout.readline())
         process.kill()
     _wait_until_gone(number)
+
+
+def test_makes_below_a_make_end_with_a_killed_caller(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("all:\n\t@$(MAKE) deep\ndeep:\n\t@echo $$$$; exec sleep 100\n")
+    program = f"from unilinux.core.command import run\nrun(['make', '-sC', {str(tmp_path)!r}], on_line=print)"
+    with subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        number = int(process.stdout.readline())
+        process.kill()
+    _wait_until_gone(number)
+
+
+def test_a_lock_is_held_until_the_command_of_a_killed_caller_has_ended(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    script = 'trap "" TERM; echo at work; sleep 1; echo done > "$0.done"'
+    lines = (
+        "from pathlib import Path",
+        "from unilinux.core.command import run",
+        "from unilinux.core.files import locked",
+        f"with locked(Path({str(lock)!r}), lambda: None):",
+        f"    run(['sh', '-c', {script!r}, {str(lock)!r}], on_line=print)",
+    )
+    with subprocess.Popen([sys.executable, "-u", "-c", "\n".join(lines)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        process.kill()
+    waited: list[bool] = []
+    with locked(lock, lambda: waited.append(True)):
+        assert waited == [True]
+        assert lock.with_name("lock.done").read_text() == "done\n"
 
 
 def test_no_file_stays_open(tmp_path: Path) -> None:
