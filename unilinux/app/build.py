@@ -18,6 +18,9 @@ from unilinux.fetch.unpack import unpack
 
 TOOL_PREFIX = "x86_64-unilinux-musl-"
 _CFLAGS = "-O2"
+
+# The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
+GATE_SUFFIX = ".gate"
 # The moment that builds are told to be at: that of no build, so that all agree.
 _EPOCH_S = 0
 _ERROR_LINES = 40
@@ -119,15 +122,19 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
             f"{app.manifest.name}: the build ended well but did not make {', '.join(missing)}",
             hint=f"see files and build.steps in {app.path}; the build's output is in {space.log}",
         )
-    for name in app.manifest.built_files:
+    linked_twice = [
+        name + GATE_SUFFIX for name in app.manifest.built_files if (folder / (name + GATE_SUFFIX)).is_file()
+    ]
+    for name in (*app.manifest.built_files, *linked_twice):
         target = space.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / name, target)
-        if _is_elf(target):
+        if is_elf(target):
             strip = toolchain / "bin" / f"{TOOL_PREFIX}strip"
             run([strip, "--strip-all", "--remove-section=.comment", target], log=space.log)
 
 
-def _is_elf(path: Path) -> bool:
+def is_elf(path: Path) -> bool:
+    """Whether a file begins as ELF files do."""
     with path.open("rb") as file:
         return file.read(4) == b"\x7fELF"

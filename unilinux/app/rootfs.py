@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from unilinux.app.build import GATE_SUFFIX, is_elf
 from unilinux.app.catalogue import App
 from unilinux.app.manifest import File as Listed
 from unilinux.app.render import render
+from unilinux.core.errors import BuildError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 
@@ -32,16 +35,23 @@ _ACCOUNTS = (
 
 
 def root_files(
-    app: App, *, built: Output, init: Output, memory_mib: int | None = None, nameserver: str = QEMU_USER_DNS
+    app: App,
+    *,
+    built: Output,
+    init: Output,
+    gate: bool = False,
+    memory_mib: int | None = None,
+    nameserver: str = QEMU_USER_DNS,
 ) -> Tree:
     """The tree of the image.
 
     :param built: what :func:`unilinux.app.build.build_app` returned.
     :param init: what :func:`unilinux.app.init.compile.build_init` returned.
+    :param gate: take the programs whose system calls go through the gate.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
     :raise ManifestError: a template doesn't hold, or two files have one path.
     """
-    own = [_entry(app, listed, built, memory_mib) for listed in app.manifest.files]
+    own = [_entry(app, listed, built, gate, memory_mib) for listed in app.manifest.files]
     general: list[Entry] = [File(INIT_PATH, init.path / "init", 0o755), *_DEVICES, *_ACCOUNTS]
     general += [Directory(mount.target) for mount in app.manifest.run.mount_points]
     if app.manifest.run.network:
@@ -49,6 +59,17 @@ def root_files(
         general.append(File("/etc/hosts", f"127.0.0.1 localhost {app.manifest.run.hostname}\n".encode()))
     given = {entry.path for entry in own}
     return Tree.of([*own, *(entry for entry in general if entry.path not in given)])
+
+
+def _built_file(app: App, name: str, built: Path, gate: bool) -> Path:
+    if not gate or not is_elf(built / name):
+        return built / name
+    if not (built / (name + GATE_SUFFIX)).is_file():
+        raise BuildError(
+            f"{app.manifest.name}: {name} was not linked by $CC under that name, so it has no copy for the gate",
+            hint=f"take the file that the linker writes in {app.path}, or use --syscall trap",
+        )
+    return built / (name + GATE_SUFFIX)
 
 
 def template_variables(app: App, memory_mib: int | None = None) -> dict[str, Any]:
@@ -63,13 +84,13 @@ def template_variables(app: App, memory_mib: int | None = None) -> dict[str, Any
     }
 
 
-def _entry(app: App, listed: Listed, built: Output, memory_mib: int | None) -> Entry:
+def _entry(app: App, listed: Listed, built: Output, gate: bool, memory_mib: int | None) -> Entry:
     if listed.symlink is not None:
         return Symlink(listed.path, listed.symlink)
     if listed.directory:
         return Directory(listed.path, listed.permissions)
     if listed.build is not None:
-        return File(listed.path, built.path / listed.build, listed.permissions)
+        return File(listed.path, _built_file(app, listed.build, built.path, gate), listed.permissions)
     if listed.local is not None:
         return File(listed.path, app.folder / listed.local, listed.permissions)
     assert listed.template is not None  # the manifest has checked that one origin is set

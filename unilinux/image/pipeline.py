@@ -75,7 +75,9 @@ class Pipeline:
             store=self.store,
             gate=plan.entry.gated,
         )
-        rootfs = root_files(plan.app, built=built, init=init, memory_mib=plan.machine.spec.memory_mib)
+        rootfs = root_files(
+            plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
+        )
         initramfs = pack_initramfs(rootfs, self.store)
         archive = initramfs.path / ARCHIVE
         objects = compile_objects(tree, resolved.config, store=self.store)
@@ -92,7 +94,7 @@ class Pipeline:
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
     def _application(self, plan: Plan, headers: Output) -> Output:
-        spec = read_toolchain(self.layout.project / _TOOLCHAINS, "gate" if plan.entry.gated else "trap")
+        spec = read_toolchain(self.layout.project / _TOOLCHAINS)
         toolchain = build_toolchain(
             spec,
             tarball=self.fetcher.debian_source_file(spec.package, spec.file, spec.sha256),

@@ -16,16 +16,15 @@ from typing import Literal
 
 from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
-from unilinux.core.errors import BuildError
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.unpack import unpack
 
 PREFIX = "x86_64-unilinux-musl-"
-SyscallMode = Literal["trap", "gate"]
 
 _DATA = Path(__file__).parent / "data"
 _MUSL_CFLAGS = "-O2 -fno-pie -fno-stack-protector -fcf-protection=none"
+_GATE_CFLAGS = f"{_MUSL_CFLAGS} -DUNILINUX_GATE"
 _COMPANIONS = ("ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip")
 
 
@@ -33,21 +32,15 @@ _COMPANIONS = ("ar", "nm", "objcopy", "objdump", "ranlib", "readelf", "strip")
 class ToolchainSpec:
     """Which musl, and how its programs enter the kernel.
 
-    ``syscall`` is ``trap``, by the SYSCALL instruction as everywhere, or ``gate``, by
-    a call into the kernel. The patch series makes the second possible; without
-    ``UNILINUX_GATE`` a patched musl has the object code of the original.
+    It is built twice: its programs enter the kernel by the SYSCALL instruction, as
+    everywhere, or by a call of UniLinux's gate. The patch series makes the second
+    possible; without ``UNILINUX_GATE`` a patched musl has the object code of the original.
     """
 
     version: str
     package: str
     file: str
     sha256: str
-    syscall: SyscallMode = "trap"
-
-    @property
-    def cflags(self) -> str:
-        """What musl itself is compiled with."""
-        return f"{_MUSL_CFLAGS} -DUNILINUX_GATE" if self.syscall == "gate" else _MUSL_CFLAGS
 
 
 class _Musl(Model):
@@ -62,15 +55,13 @@ class _Document(Model):
     musl: _Musl
 
 
-def read_toolchain(path: Path, syscall: SyscallMode = "trap") -> ToolchainSpec:
+def read_toolchain(path: Path) -> ToolchainSpec:
     """Read ``configs/toolchains.toml``.
 
     :raise ManifestError: it is missing or doesn't hold.
     """
     musl = read_document(path, _Document).musl
-    return ToolchainSpec(
-        version=musl.version, package=musl.package, file=musl.file, sha256=musl.sha256, syscall=syscall
-    )
+    return ToolchainSpec(version=musl.version, package=musl.package, file=musl.file, sha256=musl.sha256)
 
 
 def host_compiler() -> Mapping[str, str]:
@@ -103,12 +94,10 @@ def build_toolchain(
     :raise BuildError: a patch doesn't apply, or the compiler said no.
     """
     series = musl_series(patches)
-    if spec.syscall == "gate" and not series:
-        raise BuildError(f"musl {spec.version} has no patches for system calls through the gate: {patches} is missing")
     step = Step(
         name="toolchain",
         label=f"building musl {spec.version}",
-        spec={**asdict(spec), "cflags": spec.cflags, "host": dict(host_compiler())},
+        spec={**asdict(spec), "cflags": [_MUSL_CFLAGS, _GATE_CFLAGS], "host": dict(host_compiler())},
         inputs={
             "headers": headers_digest,
             **{f"data:{file.name}": digest_file(file) for file in sorted(_DATA.iterdir())},
@@ -116,7 +105,7 @@ def build_toolchain(
         },
         code=(sys.modules[__name__],),
     )
-    return store.run(step, lambda space: _make(space, spec, tarball, headers, series, jobs))
+    return store.run(step, lambda space: _make(space, tarball, headers, series, jobs))
 
 
 def musl_series(patches: Path) -> tuple[Path, ...]:
@@ -129,23 +118,29 @@ def musl_series(patches: Path) -> tuple[Path, ...]:
     return tuple(patches / name for name in names if name)
 
 
-def _make(
-    space: Workspace, spec: ToolchainSpec, tarball: Path, headers: Path, series: Sequence[Path], jobs: int
-) -> None:
-    source = space.scratch / "musl"
+def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path], jobs: int) -> None:
+    source, trap, gate = (space.scratch / name for name in ("musl", "trap", "gate"))
     unpack(tarball, source)
-    commands: list[Sequence[str | Path]] = [
-        *(("patch", "-p1", "--fuzz=0", "-i", patch) for patch in series),
-        ("./configure", "--prefix=", "--disable-shared", "CC=gcc", f"CFLAGS={spec.cflags}"),
-        ("make", f"-j{jobs}"),
-        ("make", "install", f"DESTDIR={space.out}"),
-        ("cp", "-R", "--no-target-directory", headers / "include", space.out / "include"),
+    configure = ("../musl/configure", "--prefix=", "--disable-shared", "CC=gcc")
+    commands: list[tuple[Path, Sequence[str | Path]]] = [
+        *((source, ("patch", "-p1", "--fuzz=0", "-i", patch)) for patch in series),
+        (trap, (*configure, f"CFLAGS={_MUSL_CFLAGS}")),
+        (trap, ("make", f"-j{jobs}")),
+        (trap, ("make", "install", f"DESTDIR={space.out}")),
+        (trap, ("cp", "-R", "--no-target-directory", headers / "include", space.out / "include")),
     ]
+    if series:
+        commands += [
+            (gate, (*configure, f"CFLAGS={_GATE_CFLAGS}")),
+            (gate, ("make", f"-j{jobs}", "lib/libc.a")),
+            (gate, ("install", "-D", "--mode=644", "lib/libc.a", space.out / "lib/gate/libc.a")),
+        ]
     # Nothing else: a CC or CFLAGS of the user's must not get in.
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
-    for command in commands:
+    for folder, command in commands:
+        folder.mkdir(exist_ok=True)
         space.step.detail(" ".join(map(str, command[:2])))
-        run(command, cwd=source, env=env, log=space.log)
+        run(command, cwd=folder, env=env, log=space.log)
     # musl's own wrapper names its prefix; ours takes its place.
     for leftover in ("bin/musl-gcc", "lib/musl-gcc.specs"):
         (space.out / leftover).unlink(missing_ok=True)

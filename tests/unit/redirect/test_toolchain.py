@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.core.errors import BuildError, ManifestError
-from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Store
-from unilinux.redirect.toolchain import PREFIX, ToolchainSpec, build_toolchain, musl_series, read_toolchain
+from unilinux.core.errors import ManifestError
+from unilinux.redirect.toolchain import PREFIX, musl_series, read_toolchain
 
 PROJECT = Path(__file__).parents[3]
 DATA = PROJECT / "unilinux" / "redirect" / "data"
@@ -94,7 +92,7 @@ def test_shared_and_relocatable_can_be_asked_for(prefix: Path, tmp_path: Path) -
 
 def test_shipped_document_holds() -> None:
     spec = read_toolchain(PROJECT / "configs" / "toolchains.toml")
-    assert (spec.version, spec.syscall) == ("1.2.3", "trap")
+    assert spec.version == "1.2.3"
 
 
 def test_wrong_digest_form_is_named(tmp_path: Path) -> None:
@@ -109,18 +107,3 @@ def test_series_is_optional_and_ordered(tmp_path: Path) -> None:
     assert musl_series(tmp_path) == ()
     (tmp_path / "series").write_text("# comment\n0002-b.patch\n0001-a.patch # why\n\n")
     assert musl_series(tmp_path) == (tmp_path / "0002-b.patch", tmp_path / "0001-a.patch")
-
-
-def test_a_gate_takes_patches(tmp_path: Path) -> None:
-    spec = ToolchainSpec(version="1.2.3", package="musl", file="x", sha256="0" * 64, syscall="gate")
-    with pytest.raises(BuildError, match=r"musl 1\.2\.3 has no patches for system calls through the gate"):
-        build_toolchain(
-            spec,
-            tarball=tmp_path / "x",
-            headers=tmp_path,
-            headers_digest="",
-            patches=tmp_path / "none",
-            store=Store(tmp_path / "store", logs=tmp_path, progress=Progress(NullSink())),
-            jobs=1,
-        )
-    assert "-DUNILINUX_GATE" in spec.cflags
