@@ -22,12 +22,12 @@ def test_kvm_calibrates_by_itself() -> None:
 
 
 def test_tcg_with_one_cpu_does_without_the_local_timer() -> None:
-    assert TCG.qemu(1) == ("-accel", "tcg,thread=single", "-cpu", "max")
+    assert TCG.qemu(1) == ("-accel", "tcg,thread=single", "-cpu", "max,-erms")
     assert TCG.cmdline(1) == ("nolapic_timer", "tsc_early_khz=2500000", "tsc=reliable")
 
 
 def test_tcg_with_two_cpus_needs_the_local_timer() -> None:
-    assert TCG.qemu(2) == ("-accel", "tcg,thread=multi", "-cpu", "max")
+    assert TCG.qemu(2) == ("-accel", "tcg,thread=multi", "-cpu", "max,-erms")
     assert "nolapic_timer" not in TCG.cmdline(2)
 
 
