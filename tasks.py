@@ -8,7 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from unilinux.cli import boots, catalogue, checks, images, patches, setup
+from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -128,6 +128,97 @@ def config(
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
+_MEASURED = {"memory": "the guest's memory in MiB, 128 unless told"}
+
+
+@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed"})
+def boot(
+    context: Context,
+    app: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    memory: int = 0,
+    runs: int = 3,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Count the instructions of an image's boot, stage by stage, and time it beside."""
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    measure.boot(PROJECT, choice, runs=runs, as_json=json, verbose=verbose)
+
+
+@task(help={**_COMMON, "against": "the folder of another image, to see what differs"})
+def size(
+    context: Context,
+    app: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    against: str = "",
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Show where an image's bytes are: by artefact, section, folder of the source and object."""
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
+
+
+@task(
+    help={**_COMMON, "memory": "where to begin, in MiB: 128 unless told", "timeout": "seconds that each check may take"}
+)
+def memory(
+    context: Context,
+    app: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    memory: int = 0,
+    timeout: float = 60.0,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Find the least memory with which an image still does what its manifest promises."""
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    measure.memory(PROJECT, choice, timeout_s=timeout, as_json=json, verbose=verbose)
+
+
+@task(
+    name="budget",
+    help={
+        "app": _APP,
+        "update": "what it costs now is the budget from now on",
+        "timeout": "seconds that each check may take",
+        "json": _COMMON["json"],
+        "verbose": _COMMON["verbose"],
+    },
+)
+def budget_task(
+    context: Context, app: str, update: bool = False, timeout: float = 60.0, json: bool = False, verbose: bool = False
+) -> None:
+    """Hold instructions, bytes and memory against apps/NAME/budget.toml; growth beyond its tolerance fails."""
+    budget.budget(PROJECT, app, update=update, timeout_s=timeout, as_json=json, verbose=verbose)
+
+
+@task(
+    help={**{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")}, "app": f"{_APP}; repeatable"},
+    iterable=["app"],
+)
+def report(
+    context: Context,
+    app: list[str] | None = None,
+    profile: str = "",
+    machine: str = "",
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Measure applications and write build/report.html: boot stages, sizes, and the history of budgets."""
+    measure.report(PROJECT, app or (), profile=profile, machine=machine, as_json=json, verbose=verbose)
+
+
 @task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})
 def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
@@ -175,5 +266,7 @@ def check_patches(context: Context, kernel: str = "6.12", verbose: bool = False)
     patches.check(PROJECT, kernel, verbose=verbose)
 
 
-namespace = Collection(setup_task, apps, profiles, build, run, verify, config, clean, test, check)
+namespace = Collection(
+    setup_task, apps, profiles, build, run, verify, config, boot, size, memory, budget_task, report, clean, test, check
+)
 namespace.add_collection(Collection("patches", checkout, export, port, check_patches))

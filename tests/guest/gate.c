@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * # long: the forms of the gate share their checks
  * The system call gate in all its forms, each against the same cases as SYSCALL.
  */
 #include "gate.h"

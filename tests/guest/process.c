@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * # long: one table of cases, each a few lines
  * Processes, signals, faults and memory: what must work at CPL 0 as at CPL 3.
  */
 #include "guest.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * # long: one table of wild instructions and jumps
  * Wild code: INT n, changes of GS, privileged instructions, jumps into the kernel.
  * Each must end as at CPL 3, or in the documented way, and never the machine.
  */

@@ -16,8 +16,8 @@ from unilinux.image.pipeline import Pipeline
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.kbuild import INITRAMFS, KernelImage, compile_objects, install_headers, link_image
 from unilinux.kernel.make import OBJECTS
+from unilinux.kernel.patches import Patches
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
-from unilinux.kernel.worktree import check
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
 
@@ -66,8 +66,9 @@ def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_by
     return image, "".join(path.read_text() for path in (where / "logs").iterdir())
 
 
-def test_series_is_in_order(tree: KernelTree, tmp_path: Path) -> None:
-    check(tree.series, tree.path, tree.originals, log=tmp_path / "log")
+def test_series_is_in_order(layout: Layout, store: Store) -> None:
+    progress = Progress(NullSink())
+    Patches(layout=layout, fetcher=Fetcher(layout, progress), store=store, progress=progress).check("6.12")
 
 
 def test_headers_for_programs(tree: KernelTree, store: Store) -> None:

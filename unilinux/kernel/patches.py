@@ -15,6 +15,7 @@ from unilinux.core.store import Store
 from unilinux.core.suggest import unknown
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel import worktree
+from unilinux.kernel.checkpatch import TOLERATED, read_tolerated
 from unilinux.kernel.series import Base, Series, load_series
 from unilinux.kernel.source import find_kernel, kernel_tree, unpack_source
 from unilinux.kernel.worktree import Worktree
@@ -89,7 +90,8 @@ class Patches:
         series = self._series(name)
         tree = kernel_tree(find_kernel(self.layout, name), fetcher=self.fetcher, store=self.store)
         with self.progress.step("patches", f"checking the series {series.name}"):
-            worktree.check(series, tree.path, tree.originals, log=self._log)
+            tolerated = read_tolerated(self.layout.project / TOLERATED)
+            worktree.check(series, tree.path, tree.originals, log=self._log, tolerated=tolerated)
 
     @property
     def _log(self) -> Path:

@@ -7,9 +7,8 @@ and one commit for each patch. The patch files are only ever made from there.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -18,15 +17,12 @@ from unilinux.core.command import run
 from unilinux.core.document import read_document
 from unilinux.core.errors import CommandError, PatchError, UsageError
 from unilinux.core.files import explained_disk_errors, remove_tree, write_atomically
+from unilinux.kernel.checkpatch import Toleration, checkpatch
 from unilinux.kernel.series import BASE, SERIES, Base, Series, load_series
 
 _TAG = "base"
 _SHOWN = 20
-# What checkpatch may not complain about, and why.
-_TOLERATED = (
-    "FILE_PATH_CHANGES",  # asks for an entry in MAINTAINERS, which one patch of the series has
-    "COMMIT_MESSAGE_LINE_LENGTH",
-)
+_ATTRIBUTES = ".gitattributes"  # how git finds the function that a hunk is in
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +127,19 @@ def _copy_files(names: Iterable[str], source: Path, target: Path) -> None:
             shutil.copy2(source / name, target / name)
 
 
-def check(series: Series, tree: Path, originals: Path, *, log: Path) -> None:
+def check(series: Series, tree: Path, originals: Path, *, log: Path, tolerated: Sequence[Toleration] = ()) -> None:
     """The gate for a series: it must be what its own commits export to, and fit for review.
 
     :param tree: the patched tree, for its scripts/checkpatch.pl.
     :param originals: the files that the series changes, as they are in its base.
+    :param tolerated: what checkpatch may say.
     :raise PatchError: all that is wrong.
     """
     problems: list[str] = []
     with TemporaryDirectory(prefix="unilinux-patches-") as name:
         worktree = Worktree(Path(name, "tree"), log)
         shutil.copytree(originals, worktree.path)
+        _copy_files([_ATTRIBUTES], tree, worktree.path)
         _initialise(worktree, series.base)
         _apply(series, worktree)
         again = export(worktree, Path(name, series.name))
@@ -152,7 +150,7 @@ def check(series: Series, tree: Path, originals: Path, *, log: Path) -> None:
             if before.get(name) != after.get(name)
         ]
     for patch in series.patches:
-        problems += _checkpatch(tree, series.folder / patch.name, log)
+        problems += checkpatch(series.folder / patch.name, tree=tree, tolerated=tolerated, env=_environment(), log=log)
     if problems:
         raise PatchError(
             f"the patch series {series.folder} needs work",
@@ -231,16 +229,6 @@ def _replace(folder: Path, new: Path) -> None:
         old.rename(folder)
         raise
     remove_tree(old)
-
-
-def _checkpatch(tree: Path, patch: Path, log: Path) -> list[str]:
-    argv = ["perl", str(tree / "scripts/checkpatch.pl"), "--strict", "--terse", "--show-types", "--no-summary"]
-    try:
-        run([*argv, f"--root={tree}", f"--ignore={','.join(_TOLERATED)}", patch], log=log, env=_environment())
-    except CommandError as error:
-        found = [line for line in error.tail if re.search(r": (ERROR|WARNING|CHECK):", line)]
-        return [line.replace(f"{patch.parent}/", "") for line in found or error.tail]
-    return []
 
 
 def _environment() -> Mapping[str, str]:

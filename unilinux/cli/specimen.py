@@ -1,0 +1,188 @@
+"""An image that is measured: how it is built, booted, used, counted and timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unilinux.app.checks import Check, port_of
+from unilinux.app.manifest import Manifest
+from unilinux.cli.images import Choice, build_image
+from unilinux.cli.session import Session
+from unilinux.core.errors import BootError
+from unilinux.image.record import Image
+from unilinux.image.request import Plan
+from unilinux.kernel.make import OBJECTS
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import LEAST_MEMORY_MIB
+from unilinux.measure.boot import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
+from unilinux.measure.counter import build_plugin
+from unilinux.measure.kernel import read_kernel
+from unilinux.measure.memory import LeastMemory, least_memory
+from unilinux.measure.size import Size, measure_size
+from unilinux.measure.stages import Application, Stages
+from unilinux.verify.result import Entry, Verification
+from unilinux.verify.verify import check_machine, verify
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.native import NativeRunner
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+# The same for all images, so that their numbers can be compared.
+USUAL_MEMORY_MIB = 128
+
+# On an idle host a boot takes a second; a busy one makes -icount very slow.
+_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specimen:
+    """A built image, and the machine that it is measured on. Its memory changes the machine, not the image."""
+
+    plan: Plan
+    image: Image
+
+    @property
+    def manifest(self) -> Manifest:
+        """The application's."""
+        return self.plan.app.manifest
+
+    @property
+    def memory_mib(self) -> int:
+        """What the machine has."""
+        return self.plan.machine.spec.memory_mib
+
+    def with_memory(self, mib: int) -> Specimen:
+        """The same image on a machine with this much memory.
+
+        :raise UsageError: no machine can have that.
+        """
+        return replace(self, plan=_with_memory(self.plan, mib))
+
+    def describe(self) -> dict[str, Any]:
+        """Plain JSON data: which image is measured on which machine."""
+        return {
+            "image": self.plan.name,
+            "app": self.manifest.name,
+            "profile": self.plan.profile.name,
+            "ring": self.plan.entry.ring,
+            "syscall": self.plan.entry.syscall,
+            "machine": self.plan.machine.spec.board,
+            "memory_mib": self.memory_mib,
+            "kernel": self.image.record["kernel"]["version"],
+        }
+
+    def boot(self, kind: str) -> Boot:
+        """How to boot it once; its logs replace those of the last boot of this kind."""
+        evidence = self.image.folder / "measure" / kind
+        return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
+
+
+def build_specimen(here: Session, choice: Choice) -> Specimen:
+    """Build the image as ``./x build`` does, for a machine whose ports are forwarded.
+
+    ``choice.memory`` is that of the machine; 0 stands for :data:`USUAL_MEMORY_MIB`.
+    """
+    plan = replace(choice, memory=0).plan(here)
+    reached = _with_memory(plan.forwarding(plan.app.manifest.run.ports), choice.memory or USUAL_MEMORY_MIB)
+    return Specimen(plan=reached, image=build_image(here, plan))
+
+
+def _with_memory(plan: Plan, mib: int) -> Plan:
+    return replace(plan, machine=compose(replace(plan.machine.spec, memory_mib=mib)))
+
+
+def awaited_check(checks: Sequence[Check]) -> Check:
+    """What a server is asked first: the first check that talks to it, else the first of all."""
+    return next((check for check in checks if port_of(check) is not None), checks[0])
+
+
+def count(here: Session, specimen: Specimen, runs: int = 1) -> tuple[Stages, ...]:
+    """Boot under the instruction counter, ``runs`` times.
+
+    :raise BootError: a boot didn't come to its end, or the server to its first answer.
+    :raise VerifyError: the server's first answer was wrong.
+    """
+    plugin = build_plugin(here.new_store())
+    kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
+    boot, use = specimen.boot("counted"), _use(specimen)
+    drive = use if specimen.manifest.run.stop is None else quit_after(use, timeout_s=_TIMEOUT_S)
+    found = []
+    with here.progress.step("count", f"counting the instructions of {specimen.plan.name}'s boot") as step:
+        for number in range(1, runs + 1):
+            step.detail(f"{number} of {runs}")
+            found.append(
+                counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=booted(boot, drive))
+            )
+    return tuple(found)
+
+
+def clock(here: Session, specimen: Specimen, runs: int) -> Wall:
+    """Boot under plain TCG, ``runs`` times; seconds until the exit or the first answer. Raises as :func:`count`."""
+    runner, use = NativeRunner(choose_accelerator("tcg", here.layout.cache)), _use(specimen)
+
+    def seconds() -> float:
+        with Vm.start(specimen.boot("timed"), runner) as vm:
+            use(vm)
+            return vm.elapsed_s
+
+    with here.progress.step("clock", f"timing {specimen.plan.name}'s boot, {runs} times"):
+        return timed_boots(seconds, runs)
+
+
+def _use(specimen: Specimen) -> Callable[[Vm], None]:
+    """Waits for an application that ends by itself, or for a server's first answer."""
+    if specimen.manifest.run.stop is None:
+        return to_the_end(_TIMEOUT_S)
+    first = awaited_check(specimen.manifest.verify)
+    return lambda vm: check_machine(vm, (first,), None, timeout_s=_TIMEOUT_S).require()
+
+
+def sizes(here: Session, folder: Path, inputs: dict[str, str]) -> Size:
+    """Bytes of the image in ``folder``; ``inputs`` are those of its ``image.json``.
+
+    Object files are told apart as long as the cache has them.
+    """
+    archive = here.layout.store / "kernel-objects" / inputs.get("kernel-objects", "-") / "out" / OBJECTS / "vmlinux.a"
+    return measure_size(folder / "vmlinux.debug", archive if archive.exists() else None)
+
+
+def find_least_memory(here: Session, specimen: Specimen, *, low: int, high: int, timeout_s: float) -> LeastMemory:
+    """Verify with less and less memory; ``timeout_s`` is for each check.
+
+    :raise VerifyError: ``high`` MiB aren't enough.
+    """
+    accelerator = choose_accelerator("auto", here.layout.cache)
+    with here.progress.step("memory", f"looking for the least memory of {specimen.plan.name}") as step:
+
+        def failure_at(mib: int) -> str | None:
+            step.detail(f"{mib} MiB")
+            return failure_with(here, specimen.with_memory(mib), accelerator, timeout_s=timeout_s)
+
+        return least_memory(failure_at, low=max(low, LEAST_MEMORY_MIB), high=high)
+
+
+def failure_with(here: Session, specimen: Specimen, accelerator: Accelerator, *, timeout_s: float) -> str | None:
+    """Why verification fails on this machine, in words; None if it passes."""
+    try:
+        result = verify(
+            specimen.boot("verify"),
+            NativeRunner(accelerator),
+            specimen.manifest,
+            entry=Entry(ring=specimen.plan.entry.ring, syscall=specimen.plan.entry.syscall),
+            progress=here.progress,
+            timeout_s=timeout_s,
+        )
+    except BootError as error:  # the kernel alone is larger than the memory
+        return error.message
+    return None if result.ok else in_words(result)
+
+
+def in_words(result: Verification) -> str:
+    """What failed first: the machine, or a check."""
+    if result.trouble is not None:
+        return result.trouble.message
+    return next(f"{check.kind}: {check.detail}" for check in result.checks if not check.ok)
