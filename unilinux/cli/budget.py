@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.cli.images import Choice
+from unilinux.cli.least_memory import failure_with, find_least_memory
 from unilinux.cli.measure import HISTORY_FILE
 from unilinux.cli.session import Session, session
-from unilinux.cli.specimen import Specimen, build_specimen, count, failure_with, find_least_memory, sizes
+from unilinux.cli.specimen import Specimen, build_specimen, count, sizes
 from unilinux.core import command
 from unilinux.core.errors import UniLinuxError, UsageError
 from unilinux.image.record import ARTIFACTS

@@ -9,8 +9,9 @@ from typing import Any
 
 from unilinux.cli import measure_text as texts
 from unilinux.cli.images import Choice
+from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import session
-from unilinux.cli.specimen import build_specimen, clock, count, find_least_memory, sizes
+from unilinux.cli.specimen import build_specimen, clock, count, sizes
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically
 from unilinux.image.record import ARTIFACTS, RECORD_FILE

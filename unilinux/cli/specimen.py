@@ -11,23 +11,19 @@ from unilinux.app.checks import Check, port_of
 from unilinux.app.manifest import Manifest
 from unilinux.cli.images import Choice, build_image
 from unilinux.cli.session import Session
-from unilinux.core.errors import BootError
 from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.kernel.make import OBJECTS
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
-from unilinux.measure.memory import LeastMemory, least_memory
 from unilinux.measure.size import Size, measure_size
 from unilinux.measure.stages import Application, Stages
-from unilinux.verify.result import Entry, Verification
-from unilinux.verify.verify import check_machine, verify
-from unilinux.vm.accel import Accelerator
+from unilinux.verify.verify import check_machine
 from unilinux.vm.choice import choose_accelerator
 from unilinux.vm.native import NativeRunner
+from unilinux.vm.outcome import Timeout
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
@@ -36,6 +32,12 @@ USUAL_MEMORY_MIB = 128
 
 # On an idle host a boot takes a second; a busy one makes -icount very slow.
 _TIMEOUT_S = 600.0
+
+# What init says before it becomes the application.
+_STARTED = "^unilinux: init: "
+_IDLE_LOOKS = 3  # in a row
+_MOST_LOOKS = 200
+_BETWEEN_LOOKS_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +110,7 @@ def count(here: Session, specimen: Specimen, runs: int = 1) -> tuple[Stages, ...
     """
     plugin = build_plugin(here.new_store())
     kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
-    boot, use = specimen.boot("counted"), _use(specimen)
-    drive = use if specimen.manifest.run.stop is None else quit_after(use, timeout_s=_TIMEOUT_S)
+    boot, drive = specimen.boot("counted"), _counted_use(specimen)
     found = []
     with here.progress.step("count", f"counting the instructions of {specimen.plan.name}'s boot") as step:
         for number in range(1, runs + 1):
@@ -141,6 +142,33 @@ def _use(specimen: Specimen) -> Callable[[Vm], None]:
     return lambda vm: check_machine(vm, (first,), None, timeout_s=_TIMEOUT_S).require()
 
 
+def _counted_use(specimen: Specimen) -> Callable[[Vm], None]:
+    """The same, and a server is left alone until it waits: a client's packets would count before it listens."""
+    use = _use(specimen)
+    if specimen.manifest.run.stop is None:
+        return use
+
+    def later(vm: Vm) -> None:
+        vm.expect(_STARTED, timeout_s=_TIMEOUT_S)
+        wait_until_idle(vm)
+        use(vm)
+
+    return quit_after(later, timeout_s=_TIMEOUT_S)
+
+
+def wait_until_idle(vm: Vm) -> None:
+    """Wait until the guest has nothing to do, has ended, or doesn't come to rest for some seconds.
+
+    Under ``-icount sleep=off`` it doesn't wait for timers: who is idle waits for somebody from outside.
+    """
+    idle = 0
+    for _ in range(_MOST_LOOKS):
+        registers = str(vm.execute("human-monitor-command", {"command-line": "info registers"}))
+        idle = idle + 1 if "HLT=1" in registers else 0
+        if idle == _IDLE_LOOKS or not isinstance(vm.wait(timeout_s=_BETWEEN_LOOKS_S), Timeout):
+            return
+
+
 def sizes(here: Session, folder: Path, inputs: dict[str, str]) -> Size:
     """Bytes of the image in ``folder``; ``inputs`` are those of its ``image.json``.
 
@@ -148,41 +176,3 @@ def sizes(here: Session, folder: Path, inputs: dict[str, str]) -> Size:
     """
     archive = here.layout.store / "kernel-objects" / inputs.get("kernel-objects", "-") / "out" / OBJECTS / "vmlinux.a"
     return measure_size(folder / "vmlinux.debug", archive if archive.exists() else None)
-
-
-def find_least_memory(here: Session, specimen: Specimen, *, low: int, high: int, timeout_s: float) -> LeastMemory:
-    """Verify with less and less memory; ``timeout_s`` is for each check.
-
-    :raise VerifyError: ``high`` MiB aren't enough.
-    """
-    accelerator = choose_accelerator("auto", here.layout.cache)
-    with here.progress.step("memory", f"looking for the least memory of {specimen.plan.name}") as step:
-
-        def failure_at(mib: int) -> str | None:
-            step.detail(f"{mib} MiB")
-            return failure_with(here, specimen.with_memory(mib), accelerator, timeout_s=timeout_s)
-
-        return least_memory(failure_at, low=max(low, LEAST_MEMORY_MIB), high=high)
-
-
-def failure_with(here: Session, specimen: Specimen, accelerator: Accelerator, *, timeout_s: float) -> str | None:
-    """Why verification fails on this machine, in words; None if it passes."""
-    try:
-        result = verify(
-            specimen.boot("verify"),
-            NativeRunner(accelerator),
-            specimen.manifest,
-            entry=Entry(ring=specimen.plan.entry.ring, syscall=specimen.plan.entry.syscall),
-            progress=here.progress,
-            timeout_s=timeout_s,
-        )
-    except BootError as error:  # the kernel alone is larger than the memory
-        return error.message
-    return None if result.ok else in_words(result)
-
-
-def in_words(result: Verification) -> str:
-    """What failed first: the machine, or a check."""
-    if result.trouble is not None:
-        return result.trouble.message
-    return next(f"{check.kind}: {check.detail}" for check in result.checks if not check.ok)
