@@ -17,6 +17,11 @@ from unilinux.kernel.source import kernel_tree as unpacked
 PROJECT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick comes first: a mistake shows in seconds, not after kernels were compiled."""
+    items.sort(key=lambda item: any(item.get_closest_marker(mark) for mark in ("boot", "tree")))
+
+
 @pytest.fixture(scope="session")
 def kernel_tree() -> Path:
     """The patched kernel source tree, in the user's own cache; it is only read."""

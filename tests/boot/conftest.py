@@ -69,7 +69,7 @@ class Workshop:
                 ('files = ["hello.c"]', f"files = {list(sources)}"),
                 ("-o hello hello.c", f"-pthread -o {folder.name} {program}.c"),
                 ("/bin/hello", f"/bin/{folder.name}"),
-                ("memory_mib = 32", "memory_mib = 128"),
+                ("memory_mib = 32", 'memory_mib = 128\nmounts = ["devtmpfs", "proc"]'),
             ):
                 manifest = manifest.replace(old, new)
             (folder / "app.toml").write_text(manifest)

@@ -23,6 +23,10 @@ KERNELS = ("attack-up", "attack-locking", "attack-full")
 # Ring and system call of the program's C library; the programs use all forms of the gate by themselves.
 ENTRIES = ((3, "trap"), (0, "trap"), (0, "gate"), (0, "lean"))
 
+# QEMU 7.2 reads the stack of a far return or IRET at CPL 3 with the kernel's rights, which SMAP forbids:
+# the kernel then oopses in ring 3. Ring 0 has no SMAP anyway.
+_NO_SMAP = ("clearcpuid=smap",)
+
 # Each case may take 120 s; all of a program do in 10 minutes on a loaded host.
 _TIMEOUT_S = 900.0
 
@@ -76,11 +80,15 @@ def reports(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Rep
             workshop.add_guest(program), profile=target.kernel, ring=target.ring, syscall=target.syscall
         )
         evidence = tmp_path_factory.mktemp(f"{target}-{program}")
-        boot = Boot(machine=image.plan.machine, kernel=image.vmlinux, evidence=evidence, cmdline=image.plan.cmdline)
+        boot = Boot(
+            machine=image.plan.machine,
+            kernel=image.vmlinux,
+            evidence=evidence,
+            cmdline=(*image.plan.cmdline, *_NO_SMAP),
+        )
         with Vm.start(boot, RUNNER) as vm:
-            vm.expect(r"^cases: \d+ passed", timeout_s=_TIMEOUT_S)
+            vm.wait(timeout_s=_TIMEOUT_S)
             lines = [line.text for line in vm.console.lines()]
-            vm.wait(timeout_s=60)
         return dict(found for line in lines if (found := _report(line)))
 
     return run

@@ -129,10 +129,11 @@ def _least_memory(here: Session, specimen: Specimen, budgeted: Budget | None, *,
     """Bisected; one boot is enough when what is budgeted still is."""
     low = LEAST_MEMORY_MIB
     if budgeted is not None and budgeted.least_memory_mib is not None:
-        low = budgeted.least_memory_mib
         accelerator = choose_accelerator("auto", here.layout.cache)
-        if failure_with(here, specimen.with_memory(low), accelerator, timeout_s=timeout_s) is None:
-            return low
+        enough = specimen.with_memory(budgeted.least_memory_mib)
+        if failure_with(here, enough, accelerator, timeout_s=timeout_s) is None:
+            return enough.memory_mib
+        low = enough.memory_mib + 1
     return find_least_memory(here, specimen, low=low, high=specimen.memory_mib, timeout_s=timeout_s).mib
 
 

@@ -34,7 +34,7 @@ def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bo
         specimen = build_specimen(here, choice)
         counted = count(here, specimen, runs)
         wall = clock(here, specimen, runs)
-        differ = disagreements(counted)
+        differ = disagreements(counted, until=texts.last_exact_stage(counted[0]))
         subject = specimen.describe()
         here.answer(
             texts.boot_document(subject, counted[0], differ, wall),

@@ -12,7 +12,11 @@ from unilinux.measure.stages import DEAREST, Cost, Stages
 from unilinux.report.tables import Column, show_table
 
 _MOST_ROWS = 20
-_NO_SYMBOLS = 5  # changed symbols that are shown before the rest is only counted
+
+
+def last_exact_stage(counted: Stages) -> str:
+    """The stage up to which repeats must agree: a server hears nothing from outside before it listens."""
+    return "ready" if counted.instructions("ready") is not None else "main"
 
 
 def boot_document(subject: Mapping[str, Any], counted: Stages, differ: Sequence[str], wall: Wall) -> dict[str, Any]:
@@ -20,7 +24,11 @@ def boot_document(subject: Mapping[str, Any], counted: Stages, differ: Sequence[
     return {
         **subject,
         **counted.document(),
-        "repeats": {"runs": wall.runs, "disagreements": list(differ)},
+        "repeats": {
+            "runs": wall.runs,
+            "exact_until": last_exact_stage(counted),
+            "disagreements": list(differ),
+        },
         "wall": {"accel": "tcg", **wall.document()},
     }
 
@@ -37,7 +45,7 @@ def boot_text(subject: Mapping[str, Any], counted: Stages, differ: Sequence[str]
         parts.append(_table(("initcall", "instructions", "level"), _cost_rows(counted.initcalls, with_level=True)))
     if len(counted.functions) > 1:
         parts.append(_table(("function, up to PID 1", "instructions"), _cost_rows(counted.functions)))
-    parts.append("\n".join((_agreement(differ, wall.runs), *differ, _wall_text(wall))))
+    parts.append("\n".join((_agreement(counted, differ, wall.runs), *differ, _wall_text(wall))))
     return "\n".join(parts)
 
 
@@ -76,7 +84,7 @@ def against_text(name: str, was: Size, now: Size, config: Sequence[str]) -> str:
         rows = [(one, f"{after - before:+,}", f"{before:,}", f"{after:,}") for one, before, after in found]
         if rows:
             parts.append(_table((kind, "difference", "was", "is"), rows[:_MOST_ROWS]))
-    shown = list(config[:_NO_SYMBOLS]) if len(config) > _MOST_ROWS else list(config)
+    shown = list(config[:_MOST_ROWS])
     if len(config) > len(shown):
         shown.append(f"and {len(config) - len(shown)} more symbols")
     parts.append("\n".join(["configuration:", *(f"  {line}" for line in shown or ["the same"])]))
@@ -91,12 +99,12 @@ def _differences(was: Size, now: Size) -> dict[str, tuple[tuple[str, int, int], 
     }
 
 
-def _agreement(differ: Sequence[str], runs: int) -> str:
+def _agreement(counted: Stages, differ: Sequence[str], runs: int) -> str:
     if runs == 1:
         return "one counted boot"
     if differ:
-        return f"{runs} counted boots do NOT agree up to main:"
-    return f"{runs} counted boots agree to the instruction, up to main"
+        return f"{runs} counted boots do NOT agree up to {last_exact_stage(counted)}:"
+    return f"{runs} counted boots agree to the instruction, up to {last_exact_stage(counted)}"
 
 
 def _wall_text(wall: Wall) -> str:

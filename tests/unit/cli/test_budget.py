@@ -1,0 +1,161 @@
+"""Budgets: the task's order of work and its answers, with nothing built and nothing booted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from unilinux.cli import budget as task
+from unilinux.core.errors import CheckError, ManifestError, UsageError
+from unilinux.measure.budget import Measured, read_budget
+from unilinux.measure.history import read_history
+from unilinux.measure.memory import LeastMemory
+from unilinux.measure.stages import Cost, Stage, Stages
+
+PROJECT = Path(__file__).parents[3]
+BOOT = Stages(
+    stages=(Stage("firmware", 5_000, 5_000), Stage("pid1", 5_000_000, 4_995_000), Stage("exit", 5_100_000, 100_000)),
+    initcalls=(Cost("init", 900, "device"), Cost("init", 100, "late"), Cost("pty_init", 500, "device")),
+    functions=(),
+    executed=(),
+    total=5_100_000,
+    vcpus=(5_100_000,),
+)
+
+
+class Bench:
+    """What the image costs; ``asked`` is how its memory was looked for."""
+
+    def __init__(self, project: Path) -> None:
+        self.project = project
+        self.boot = BOOT
+        self.bzimage = 1_000_000
+        self.least_mib = 15
+        self.asked: list[str] = []
+
+    @property
+    def file(self) -> Path:
+        return self.project / "apps/hello/budget.toml"
+
+    def run(self, *, update: bool = False) -> None:
+        self.asked.clear()
+        task.budget(self.project, "hello", update=update, timeout_s=1, as_json=True, verbose=False)
+
+    def specimen(self, here: object, choice: Any) -> object:
+        plan = choice.plan(here)
+        folder = self.project / "image"
+        folder.mkdir(exist_ok=True)
+        (folder / "config").write_text("CONFIG_64BIT=y\n")
+        record = {"inputs": {}, "sizes": {"vmlinux": 9_000_000, "bzImage": self.bzimage}}
+        image = SimpleNamespace(folder=folder, record=record)
+        made = SimpleNamespace(plan=plan, image=image, manifest=plan.app.manifest, memory_mib=choice.memory or 128)
+        made.with_memory = lambda mib: SimpleNamespace(memory_mib=mib)
+        return made
+
+    def failure(self, here: object, it: Any, accelerator: object, *, timeout_s: float) -> str | None:
+        self.asked.append(f"with {it.memory_mib}")
+        return None if it.memory_mib >= self.least_mib else "too little"
+
+    def bisect(self, here: object, it: object, *, low: int, high: int, timeout_s: float) -> LeastMemory:
+        self.asked.append(f"from {low} to {high}")
+        return LeastMemory(mib=self.least_mib, below=None, tries=())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    for folder in ("apps/hello", "configs"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("budget.toml"))
+    made = Bench(tmp_path)
+    monkeypatch.setenv("UNILINUX_BUILD", str(tmp_path / "build"))
+    monkeypatch.setattr(task, "build_specimen", made.specimen)
+    monkeypatch.setattr(task, "count", lambda here, it: (made.boot,))
+    monkeypatch.setattr(task, "sizes", lambda here, folder, inputs: SimpleNamespace(loaded=5_000_000))
+    monkeypatch.setattr(task, "failure_with", made.failure)
+    monkeypatch.setattr(task, "find_least_memory", made.bisect)
+    monkeypatch.setattr(task, "choose_accelerator", lambda request, cache: None)
+    return made
+
+
+def test_without_a_budget_the_way_to_one_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.run()
+    assert ended.value.code == UsageError.exit_code
+    assert "./x budget --app hello --update" in capsys.readouterr().err
+    assert not bench.file.exists()
+
+
+def test_an_update_writes_what_was_measured(bench: Bench) -> None:
+    bench.run(update=True)
+    written = read_budget(bench.file)
+    assert (written.profile, written.machine, written.memory_mib) == ("tiny", "microvm", 128)
+    assert written.stages == {"firmware": 5_000, "pid1": 4_995_000}
+    assert written.initcalls == {"init": 1_000, "pty_init": 500}
+    assert written.bytes == {"loaded": 5_000_000, "vmlinux": 9_000_000, "bzImage": 1_000_000}
+    assert written.config == {"64BIT": "y"}
+    assert written.least_memory_mib == 15
+    assert bench.asked == ["from 8 to 128"]
+
+
+def test_an_unchanged_image_is_within_it_after_one_boot_for_its_memory(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run(update=True)
+    capsys.readouterr()
+    bench.run()
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"]
+    assert answer["stages"]["pid1"] == 4_995_000
+    assert answer["least_memory_mib"] == 15
+    assert bench.asked == ["with 15"]
+
+
+def test_growth_fails_and_is_explained(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run(update=True)
+    bench.bzimage, bench.least_mib = 1_050_000, 16
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        bench.run()
+    assert ended.value.code == CheckError.exit_code
+    output = capsys.readouterr()
+    assert not json.loads(output.out)["ok"]
+    assert "bzImage grew by 50,000 bytes" in output.err
+    assert "least memory grew by 1 MiB" in output.err
+    assert bench.asked == ["with 15", "from 16 to 128"]
+
+
+def test_an_update_keeps_the_tolerances_that_were_chosen(bench: Bench) -> None:
+    bench.run(update=True)
+    text = bench.file.read_text().replace("tolerance_bytes = 16384", "tolerance_bytes = 77")
+    bench.file.write_text(text)
+    bench.bzimage = 2_000_000
+    bench.run(update=True)
+    assert read_budget(bench.file).tolerance_bytes == 77
+    assert read_budget(bench.file).bytes["bzImage"] == 2_000_000
+
+
+def test_a_budget_of_another_schema_is_not_overwritten(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.file.write_text("schema = 2\n")
+    with pytest.raises(SystemExit) as ended:
+        bench.run(update=True)
+    assert ended.value.code == ManifestError.exit_code
+    assert "budget.toml" in capsys.readouterr().err
+    assert bench.file.read_text() == "schema = 2\n"
+
+
+def test_every_measurement_is_kept(bench: Bench) -> None:
+    bench.run(update=True)
+    bench.run()
+    first, second = read_history(bench.project / "build/history.jsonl")
+    assert first.stages == second.stages == {"firmware": 5_000, "pid1": 4_995_000, "exit": 100_000}
+    assert first.revision == "unknown"  # this copy has no history
+    assert first.when <= second.when
+
+
+def test_verdicts_are_told_line_by_line() -> None:
+    measured = Measured(stages={"pid1": 5}, bytes={"bzImage": 7})
+    assert task.document(measured) == {"stages": {"pid1": 5}, "bytes": {"bzImage": 7}, "least_memory_mib": None}
