@@ -330,7 +330,8 @@ static int far_return_attack(void)
 }
 ENDS_CASE(far_return, SIGSEGV, 1)
 
-static int interrupt_return(void)
+/* At CPL 3 until the next event; the gate cannot be called from there. */
+static int interrupt_return_attack(void)
 {
 	asm volatile("mov %%rsp, %%rcx\n\tlea -128(%%rsp), %%rsp\n\tpush $0x2b\n\tpush %%rcx\n\t"
 		     "pushfq\n\tpush $0x33\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tiretq\n1:"
@@ -338,6 +339,8 @@ static int interrupt_return(void)
 	getppid();
 	return PASS;
 }
+
+ENDS_CASE(interrupt_return, SIGSEGV, 1)
 
 /* No CPU has an entry for it: as at CPL 3 (#GP or #UD) */
 static int sysenter_attack(void)
