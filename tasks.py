@@ -22,6 +22,7 @@ _COMMON = {
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
 }
+_KERNEL = {"kernel": "a kernel of configs/kernels.toml, or a tarball or folder of Linux"}
 _BOOT = {
     "memory": "the guest's memory in MiB; the application says what is usual",
     "accel": "auto (usual), tcg or kvm",
@@ -46,7 +47,7 @@ def profiles(context: Context, json: bool = False, verbose: bool = False) -> Non
     catalogue.list_profiles(PROJECT, as_json=json, verbose=verbose)
 
 
-@task(help=_COMMON)
+@task(help={**_COMMON, **_KERNEL})
 def build(
     context: Context,
     app: str,
@@ -54,16 +55,22 @@ def build(
     ring: str = "",
     syscall: str = "",
     machine: str = "",
+    kernel: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
     images.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
 @task(
-    help={**_COMMON, **_BOOT, "forward": "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"},
+    help={
+        **_COMMON,
+        **_KERNEL,
+        **_BOOT,
+        "forward": "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable",
+    },
     iterable=["forward"],
 )
 def run(
@@ -73,6 +80,7 @@ def run(
     ring: str = "",
     syscall: str = "",
     machine: str = "",
+    kernel: str = "",
     memory: int = 0,
     forward: list[str] | None = None,
     accel: str = "auto",
@@ -86,13 +94,14 @@ def run(
         ring=ring,
         syscall=syscall,
         machine=machine,
+        kernel=kernel,
         memory=memory,
         forward=tuple(forward or ()),
     )
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, **_BOOT, "timeout": "seconds that each check may take"})
+@task(help={**_COMMON, **_KERNEL, **_BOOT, "timeout": "seconds that each check may take"})
 def verify(
     context: Context,
     app: str,
@@ -100,6 +109,7 @@ def verify(
     ring: str = "",
     syscall: str = "",
     machine: str = "",
+    kernel: str = "",
     memory: int = 0,
     accel: str = "auto",
     timeout: float = 60.0,
@@ -107,11 +117,13 @@ def verify(
     verbose: bool = False,
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel, memory=memory
+    )
     boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, "symbol": "explain only this symbol"})
+@task(help={**_COMMON, **_KERNEL, "symbol": "explain only this symbol"})
 def config(
     context: Context,
     app: str,
@@ -119,12 +131,13 @@ def config(
     ring: str = "",
     syscall: str = "",
     machine: str = "",
+    kernel: str = "",
     symbol: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 

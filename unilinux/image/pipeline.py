@@ -42,20 +42,20 @@ class Pipeline:
     fetcher: Fetcher
     jobs: int
 
-    def tree(self) -> KernelTree:
-        """The kernel's patched source tree.
+    def tree(self, kernel: str | None = None) -> KernelTree:
+        """The patched source tree of a kernel; None is the usual one.
 
         :raise DownloadError: the source could not be had.
         :raise PatchError: the series doesn't apply.
         """
-        return kernel_tree(find_kernel(self.layout), fetcher=self.fetcher, store=self.store)
+        return kernel_tree(find_kernel(self.layout, kernel), fetcher=self.fetcher, store=self.store)
 
     def config(self, plan: Plan) -> Resolved:
         """The kernel's configuration for a plan.
 
         :raise ConfigError: wishes that contradict each other or that Kconfig refuses.
         """
-        return resolve_config(plan.layers(self.layout), self.tree(), self.store)
+        return resolve_config(plan.layers(self.layout), self.tree(plan.kernel), self.store)
 
     def build(self, plan: Plan) -> Image:
         """The image, in its folder below ``build/``.
@@ -63,7 +63,7 @@ class Pipeline:
         :raise BuildError: a compiler or linker said no.
         :raise UniLinuxError: as the other steps do.
         """
-        tree = self.tree()
+        tree = self.tree(plan.kernel)
         resolved = resolve_config(plan.layers(self.layout), tree, self.store)
         headers = install_headers(tree, store=self.store)
         built = self._application(plan, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from unilinux.app.catalogue import App, Catalogue
 from unilinux.core.document import key_lines
@@ -26,6 +27,7 @@ class Request:
     board: str | None = None
     ring: int | None = None
     syscall: str | None = None
+    kernel: str | None = None
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
 
@@ -38,6 +40,8 @@ class Plan:
     profile: Profile
     machine: Machine
     entry: Entry
+    kernel: str | None = None
+    """A kernel of ``configs/kernels.toml``, or a tarball or folder of the user's; None: the usual one."""
 
     @property
     def name(self) -> str:
@@ -49,6 +53,7 @@ class Plan:
         """What the user chose otherwise than the profile: options, and the words for them in the image's name."""
         board, usual = self.machine.spec.board, usual_entry(self.profile)
         chosen = {
+            f"--kernel {self.kernel}": f"linux-{Path(self.kernel).name}" if self.kernel else "",
             f"--machine {board}": board if board != (self.profile.machine.board or DEFAULT_BOARD) else "",
             f"--ring {self.entry.ring}": f"ring{self.entry.ring}" if self.entry.ring != usual.ring else "",
             f"--syscall {self.entry.syscall}": self.entry.syscall if self.entry.syscall != usual.syscall else "",
@@ -105,7 +110,7 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         forwards=request.forwards,
     )
     entry = choose_entry(profile, request.ring, request.syscall)
-    return Plan(app=app, profile=profile, machine=compose(spec), entry=entry)
+    return Plan(app=app, profile=profile, machine=compose(spec), entry=entry, kernel=request.kernel)
 
 
 def _mount_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:

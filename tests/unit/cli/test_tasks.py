@@ -13,6 +13,13 @@ import pytest
 PROJECT = Path(__file__).parents[3]
 
 
+TASKS = (
+    *("setup", "apps", "profiles", "build", "run", "verify", "config", "clean", "test", "check"),
+    *("boot", "size", "memory", "budget", "report"),
+    *("patches.checkout", "patches.export", "patches.port", "patches.check"),
+)
+
+
 def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "invoke", *words],
@@ -54,7 +61,7 @@ def test_lists_are_json_on_request() -> None:
     assert {"tiny", "net", "server", "debug", "smp"} <= {profile["name"] for profile in profiles}
 
 
-@pytest.mark.parametrize("task", ["build", "run", "verify", "config", "clean", "test", "check", "patches.checkout"])
+@pytest.mark.parametrize("task", TASKS)
 def test_every_task_explains_itself(task: str) -> None:
     done = invoke("--help", task)
     assert done.returncode == 0
