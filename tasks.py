@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
+from unilinux.cli.ladder import ladder as climb
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -250,6 +251,29 @@ def check(context: Context) -> None:
     checks.check(PROJECT)
 
 
+@task(
+    help={
+        **{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")},
+        "app": "ladder (the system calls) or a server (its requests); repeatable; usual are ladder, nginx and redis",
+        "rounds": "how often each rung is timed and each server is asked",
+    },
+    iterable=["app"],
+)
+def ladder(
+    context: Context,
+    app: list[str] | None = None,
+    profile: str = "",
+    machine: str = "",
+    rounds: int = 3,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Measure what system calls and requests cost, in ring 3 and ring 0, by SYSCALL, gate and lean gate."""
+    climb(
+        PROJECT, apps=tuple(app or ()), profile=profile, machine=machine, rounds=rounds, as_json=json, verbose=verbose
+    )
+
+
 _SERIES = {"kernel": "which kernel's series: 6.12", "verbose": _COMMON["verbose"]}
 
 
@@ -280,6 +304,21 @@ def check_patches(context: Context, kernel: str = "6.12", verbose: bool = False)
 
 
 namespace = Collection(
-    setup_task, apps, profiles, build, run, verify, config, boot, size, memory, budget_task, report, clean, test, check
+    setup_task,
+    apps,
+    profiles,
+    build,
+    run,
+    verify,
+    config,
+    boot,
+    size,
+    memory,
+    budget_task,
+    report,
+    ladder,
+    clean,
+    test,
+    check,
 )
 namespace.add_collection(Collection("patches", checkout, export, port, check_patches))
