@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
+from types import MappingProxyType
 
-from unilinux.core.command import run
+from unilinux.core.command import require_tool, run
 from unilinux.core.errors import CommandError, DownloadError
 from unilinux.core.files import explained_disk_errors, remove_tree
+
+_DECOMPRESSORS: Mapping[str, str] = MappingProxyType({".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"})
 
 
 def unpack(archive: Path, target: Path, *, log: Path | None = None) -> None:
@@ -20,7 +24,10 @@ def unpack(archive: Path, target: Path, *, log: Path | None = None) -> None:
     by ``..``, and it sets a link that leads out only after all files are written.
 
     :raise DownloadError: the archive is damaged or not one. Nothing is left behind.
+    :raise HostError: the program that tar calls for this kind of archive isn't installed.
     """
+    if archive.suffix in _DECOMPRESSORS:
+        require_tool(_DECOMPRESSORS[archive.suffix])
     with explained_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.core.errors import DownloadError
+from unilinux.core.errors import DownloadError, HostError
 from unilinux.fetch.unpack import unpack, unpack_package
 
 
@@ -72,3 +72,10 @@ def test_a_damaged_package(tmp_path: Path) -> None:
     (tmp_path / "x.deb").write_bytes(b"no package")
     with pytest.raises(DownloadError, match=r"cannot unpack .*x\.deb"):
         unpack_package(tmp_path / "x.deb", tmp_path / "out")
+
+
+def test_a_missing_decompressor_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match="the program 'bzip2' is not installed"):
+        unpack(tmp_path / "zlib.tar.bz2", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
