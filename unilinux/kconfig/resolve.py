@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -66,12 +67,13 @@ def explain(tree: Path, layers: Sequence[Layer], symbol: str, *, toolchain: Tool
 
 
 def _ask(request: Mapping[str, Any], tree: Path, toolchain: Toolchain) -> Mapping[str, Any]:
-    environment = kconfig_environment(tree.resolve(), toolchain, os.environ)
-    # Not installed packages only: this checkout's.
-    environment["PYTHONPATH"] = str(Path(unilinux.__file__).resolve().parents[1])
-    whole = {**request, "tree": str(tree.resolve()), "kernel_version": environment["KERNELVERSION"]}
     with tempfile.TemporaryDirectory(prefix="unilinux-kconfig-") as name:
         scratch = Path(name)
+        root = _without_spaces(tree.resolve(), scratch)
+        environment = kconfig_environment(root, toolchain, os.environ)
+        # Not installed packages only: this checkout's.
+        environment["PYTHONPATH"] = str(Path(unilinux.__file__).resolve().parents[1])
+        whole = {**request, "tree": str(root), "kernel_version": environment["KERNELVERSION"]}
         (scratch / "request.json").write_text(json.dumps(whole), encoding="utf-8")
         run(
             [sys.executable, "-m", _WORKER, str(scratch / "request.json"), str(scratch / "response.json")],
@@ -85,3 +87,12 @@ def _ask(request: Mapping[str, Any], tree: Path, toolchain: Toolchain) -> Mappin
         kind = UsageError if error["kind"] == "usage" else ConfigError
         raise kind(error["message"], hint=error["hint"], details=error["details"])
     return answer
+
+
+def _without_spaces(tree: Path, scratch: Path) -> Path:
+    """The tree by a path that the shell commands in Linux's Kconfig files, which don't quote it, can use."""
+    if not re.search(r"\s", str(tree)):
+        return tree
+    link = scratch / "tree"
+    link.symlink_to(tree)
+    return link
