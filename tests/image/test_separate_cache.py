@@ -38,9 +38,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(clone: Path) -> Mapping[str, str]:
+def environment(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """A cache in a folder of its own, empty but for what was downloaded."""
-    own = clone.parent / "a cache"
+    # Without a space: in a cache whose path has one, an interrupted compile starts over (kernel.make.view).
+    own = tmp_path_factory.mktemp("cache")
     shared = Layout.of(PROJECT, os.environ).cache
     for name in ("downloads", "apt"):
         shutil.copytree(shared / name, own / name, symlinks=True, copy_function=os.link)

@@ -48,7 +48,8 @@ def view(tree: Path, folder: Path) -> Iterator[Path]:
         return
     temporary = Path(mkdtemp(prefix="unilinux-kbuild-"))
     try:
-        _copy(folder, temporary)
+        if folder.exists():
+            _copy(folder, temporary)
         _fill(tree, temporary)
         yield temporary
         remove_tree(folder)
