@@ -40,7 +40,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """A cache in a folder of its own, empty but for what was downloaded."""
-    # Without a space: in a cache whose path has one, an interrupted compile starts over (kernel.make.view).
+    # Without a space in its path, which is refused (core.layout).
     own = tmp_path_factory.mktemp("cache")
     shared = Layout.of(PROJECT, os.environ).cache
     for name in ("downloads", "apt"):

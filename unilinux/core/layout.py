@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from unilinux.core.errors import HostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,18 @@ class Layout:
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str]) -> Layout:
-        """The layout for a checkout: ``$UNILINUX_CACHE``, else ``$XDG_CACHE_HOME/unilinux``."""
+        """The layout for a checkout: ``$UNILINUX_CACHE``, else ``$XDG_CACHE_HOME/unilinux``.
+
+        :raise HostError: the cache's path has a space or colon. Only the cache's: kernels are compiled there.
+        """
         default = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilinux"
         cache = Path(environ.get("UNILINUX_CACHE") or default)
+        if re.search(r"[\s:]", os.path.abspath(cache)):
+            raise HostError(
+                f"the cache folder {os.path.abspath(cache)} has a space or colon in its path, "
+                "which the kernel's build cannot cope with",
+                hint="set UNILINUX_CACHE to a folder without, for example UNILINUX_CACHE=/var/tmp/unilinux",
+            )
         build = Path(environ.get("UNILINUX_BUILD") or project / "build")
         return cls(project.resolve(), Path(os.path.abspath(cache)), Path(os.path.abspath(build)))
 

@@ -126,7 +126,9 @@ def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path]
         *((source, ("patch", "-p1", "--fuzz=0", "-i", patch)) for patch in series),
         (trap, (*configure, f"CFLAGS={_MUSL_CFLAGS}")),
         (trap, ("make", f"-j{jobs}")),
-        (trap, ("make", "install", f"DESTDIR={space.out}")),
+        # By a relative path: make takes a path with spaces for several.
+        (trap, ("make", "install", "DESTDIR=../installed")),
+        (trap, ("cp", "-R", "--no-target-directory", "../installed", space.out)),
         (trap, ("cp", "-R", "--no-target-directory", headers / "include", space.out / "include")),
     ]
     if series:

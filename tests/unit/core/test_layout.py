@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from unilinux.core.errors import HostError
 from unilinux.core.layout import Layout
 
 
@@ -30,3 +31,14 @@ def test_nothing_that_is_written_lies_outside_of_cache_and_build(tmp_path: Path)
     assert {layout.store.parent, layout.downloads.parent, layout.logs.parent} == {Path("/c")}
     assert layout.profiles == tmp_path / "configs/profiles"
     assert layout.apps == tmp_path / "apps"
+
+
+@pytest.mark.parametrize("cache", ["/tmp/a cache", "/tmp/a:cache"])
+def test_a_cache_that_kernels_cannot_be_compiled_in(cache: str) -> None:
+    with pytest.raises(HostError, match=f"the cache folder {cache} has a space or colon") as caught:
+        Layout.of(Path("/project"), {"UNILINUX_CACHE": cache})
+    assert "UNILINUX_CACHE" in (caught.value.hint or "")
+
+
+def test_a_project_may_have_spaces_in_its_path() -> None:
+    assert Layout.of(Path("/a project"), {"UNILINUX_CACHE": "/cache"}).project == Path("/a project")
