@@ -92,7 +92,7 @@ def make_record(
     parts: Mapping[str, int],
     inputs: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The content of ``image.json``: the same for the same inputs, on every host.
+    """The content of ``image.json``: the same for the same inputs.
 
     ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role.
     """
