@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.layout import Layout
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.fetch.unpack import unpack, unpack_package
+from unilinux.kernel.source import find_kernel
 
 PROJECT = Path(__file__).parents[2]
 APPS = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/app.toml"))
@@ -58,3 +65,27 @@ def test_nothing_is_done_twice() -> None:
 @pytest.mark.parametrize("app", ["hello", pytest.param("nginx", marks=pytest.mark.slow)])
 def test_q35(app: str) -> None:
     assert invoke_json("verify", "--app", app, "--machine", "q35", "--accel", "tcg")["ok"]
+
+
+@pytest.mark.slow
+def test_several_cpus() -> None:
+    assert invoke_json("verify", "--app", "redis", "--profile", "smp", "--accel", "tcg")["ok"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_kernel_of_the_user(kind: str, tmp_path: Path) -> None:
+    """The source inside Debian's package, taken out of it as a user would."""
+    layout = Layout.of(PROJECT, os.environ)
+    progress = Progress(NullSink())
+    pinned = find_kernel(layout).pinned
+    assert pinned
+    package = Fetcher(layout, progress).debian_package(pinned.package, pinned.version, pinned.sha256).path
+    unpack_package(package, tmp_path / "package", log=None)
+    (kernel,) = (tmp_path / "package/usr/src").glob("linux-source-*.tar.*")
+    if kind == "folder":
+        unpack(kernel, tmp_path / "linux", log=None)
+        kernel = tmp_path / "linux"
+    answer = invoke_json("verify", "--app", "hello", "--kernel", str(kernel), "--accel", "tcg")
+    assert answer["ok"]
+    assert answer["image"]["kernel"]["source"] == str(kernel)

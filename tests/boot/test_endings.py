@@ -52,6 +52,15 @@ def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boo
         assert "unilinux: cannot execute /bin/gone: No such file or directory" in vm.console.tail(20)
 
 
+def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_of: Boots) -> None:
+    name = workshop.add("gated", "int main(void) { return 0; }")
+    manifest = workshop.layout.apps / name / "app.toml"
+    manifest.write_text(manifest.read_text().replace('build = "gated"', 'build = "gated.gate"'))
+    with Vm.start(boot_of(workshop.build(name, ring=3)), RUNNER) as vm:
+        assert vm.wait(timeout_s=60) == Exited(127)
+        assert any("this kernel has none (CONFIG_UNILINUX_GATE)" in line for line in vm.console.tail(20))
+
+
 def test_application_that_hangs(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("hang", '#include <stdio.h>\nint main(void) { puts("hanging"); for (;;); }'))
     with Vm.start(boot_of(image), RUNNER) as vm:

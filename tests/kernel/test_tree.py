@@ -17,27 +17,9 @@ from unilinux.image.request import Request, make_plan
 from unilinux.kernel.kbuild import INITRAMFS, KernelImage, compile_objects, install_headers, link_image
 from unilinux.kernel.make import OBJECTS
 from unilinux.kernel.patches import Patches
-from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
+from unilinux.kernel.source import KernelTree
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
-
-PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def layout() -> Layout:
-    """The user's own cache: a kernel that was built before is not built again."""
-    return Layout.of(PROJECT, os.environ)
-
-
-@pytest.fixture(scope="module")
-def store(layout: Layout) -> Store:
-    return Store(layout.store, logs=layout.logs, progress=Progress(NullSink()))
-
-
-@pytest.fixture(scope="module")
-def tree(layout: Layout, store: Store) -> KernelTree:
-    return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, Progress(NullSink())), store=store)
 
 
 @pytest.fixture(scope="module")
