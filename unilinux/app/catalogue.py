@@ -41,7 +41,7 @@ class App:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The ``[kernel]`` table, and those in it for single kernels: with lines, and comments behind them as reasons."""
+        """The ``[kernel]`` table, and those in it for single kernels, with lines, and comments as reasons."""
         text = self.path.read_text(encoding="utf-8")
         lines = key_lines(text)
 
