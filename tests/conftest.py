@@ -22,10 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: any(item.get_closest_marker(mark) for mark in ("boot", "tree")))
 
 
-@pytest.fixture(scope="session")
-def kernel_tree() -> Path:
-    """The patched kernel source tree, in the user's own cache; it is only read."""
+def unpacked_kernel(name: str | None = None) -> Path:
+    """The patched source tree of a kernel, the usual one by default, in the user's own cache; it is only read."""
     layout = Layout.of(PROJECT, os.environ)
     progress = Progress(NullSink())
     store = Store(layout.store, logs=layout.logs, progress=progress)
-    return unpacked(find_kernel(layout), fetcher=Fetcher(layout, progress), store=store).path
+    return unpacked(find_kernel(layout, name), fetcher=Fetcher(layout, progress), store=store).path
+
+
+@pytest.fixture(scope="session")
+def kernel_tree() -> Path:
+    """The usual kernel's tree."""
+    return unpacked_kernel()

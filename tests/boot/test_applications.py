@@ -62,6 +62,15 @@ def test_nothing_is_done_twice() -> None:
     assert all(step["cached"] for step in steps)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("app", ["hello", "nginx"])
+def test_another_kernel(app: str) -> None:
+    answer = invoke_json("verify", "--app", app, "--kernel", "6.1", "--accel", "tcg")
+    assert answer["ok"]
+    assert answer["image"]["kernel"]["version"].startswith("6.1.")
+    assert (answer["image"]["ring"], answer["image"]["syscall"]) == (0, "lean")
+
+
 @pytest.mark.parametrize("app", ["hello", pytest.param("nginx", marks=pytest.mark.slow)])
 def test_q35(app: str) -> None:
     assert invoke_json("verify", "--app", app, "--machine", "q35", "--accel", "tcg")["ok"]

@@ -22,6 +22,9 @@ PROGRAMS = ("gate", "process", "stress", "wild")
 KERNELS = ("attack-up", "attack-locking", "attack-full")
 # Ring and system call of the program's C library; the programs use all forms of the gate by themselves.
 ENTRIES = ((3, "trap"), (0, "trap"), (0, "gate"), (0, "lean"))
+# The control and the usual: for each test run on the usual kernel, and all that is tried on the other one.
+CORE = ((3, "trap"), (0, "lean"))
+OTHER_LINUX = "6.1"
 
 # QEMU 7.2 reads the stack of a far return or IRET at CPL 3 with the kernel's rights, which SMAP forbids:
 # the kernel then oopses in ring 3. Ring 0 has no SMAP anyway.
@@ -35,19 +38,21 @@ pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A kernel, and how programs run on it."""
+    """A profile of kernels, and how programs run on it; ``linux`` is one of configs/kernels.toml, "" the usual one."""
 
     kernel: str
     ring: int
     syscall: str
+    linux: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kernel.removeprefix('attack-')}-ring{self.ring}-{self.syscall}"
+        name = f"{self.kernel.removeprefix('attack-')}-ring{self.ring}-{self.syscall}"
+        return f"linux{self.linux}-{name}" if self.linux else name
 
     @property
     def is_slow(self) -> bool:
         """Whether it is left to ``test --all``: each kernel takes minutes to compile."""
-        return self.kernel != "attack-up" or (self.ring, self.syscall) not in ((3, "trap"), (0, "lean"))
+        return bool(self.linux) or self.kernel != "attack-up" or (self.ring, self.syscall) not in CORE
 
 
 def cases(program: str) -> tuple[str, ...]:
@@ -55,16 +60,22 @@ def cases(program: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (SOURCES / f"{program}.c").read_text()))
 
 
-def parameters() -> Iterator[object]:
+def targets() -> Iterator[Target]:
     for kernel in KERNELS:
         for ring, syscall in ENTRIES:
             if kernel == "attack-full" and syscall == "lean":
                 continue  # the lean gate doesn't go with NO_HZ_FULL
-            target = Target(kernel, ring, syscall)
-            marks = [pytest.mark.slow] if target.is_slow else []
-            for program in PROGRAMS:
-                for case in cases(program):
-                    yield pytest.param(target, program, case, id=f"{target}-{program}-{case}", marks=marks)
+            yield Target(kernel, ring, syscall)
+    for ring, syscall in CORE:
+        yield Target("attack-up", ring, syscall, OTHER_LINUX)
+
+
+def parameters() -> Iterator[object]:
+    for target in targets():
+        marks = [pytest.mark.slow] if target.is_slow else []
+        for program in PROGRAMS:
+            for case in cases(program):
+                yield pytest.param(target, program, case, id=f"{target}-{program}-{case}", marks=marks)
 
 
 Reports = Callable[[Target, str], dict[str, str]]
@@ -76,9 +87,10 @@ def reports(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Rep
 
     @cache
     def run(target: Target, program: str) -> dict[str, str]:
-        image = workshop.build(
-            workshop.add_guest(program), profile=target.kernel, ring=target.ring, syscall=target.syscall
-        )
+        choice: dict[str, str | int] = {"profile": target.kernel, "ring": target.ring, "syscall": target.syscall}
+        if target.linux:
+            choice["kernel"] = target.linux
+        image = workshop.build(workshop.add_guest(program), **choice)
         evidence = tmp_path_factory.mktemp(f"{target}-{program}")
         boot = Boot(
             machine=image.plan.machine,

@@ -1,4 +1,4 @@
-"""A real kernel tree, and make's own Kconfig to compare with."""
+"""Real kernel trees, and make's own Kconfig to compare with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import unpacked_kernel
 from unilinux.core.command import run
 from unilinux.kconfig.toolchain import Toolchain
 
 # Runs make targets in one output folder, with these lines as KCONFIG_ALLCONFIG or .config; gives back the .config.
 Maker = Callable[..., str]
+
+
+@pytest.fixture(scope="session", params=["6.12", pytest.param("6.1", marks=pytest.mark.slow)])
+def kernel(request: pytest.FixtureRequest) -> str:
+    """Every kernel that there is a series for."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def kernel_tree(kernel: str) -> Path:
+    return unpacked_kernel(kernel)
 
 
 @pytest.fixture(scope="session")

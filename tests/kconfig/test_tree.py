@@ -1,4 +1,4 @@
-"""Our configurations against those of make's own Kconfig, line for line, on a real kernel tree."""
+"""Our configurations against those of make's own Kconfig, line for line, on real kernel trees."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ def test_without_wishes_it_is_tinyconfig(kernel_tree: Path, make: Callable[..., 
 
 
 @pytest.mark.parametrize("name", profile_names(PROFILES))
-def test_profile_is_what_make_makes_of_its_wishes(name: str, kernel_tree: Path, make: Callable[..., str]) -> None:
-    resolved = resolve(kernel_tree, [read_profile(PROFILES, name, root=ROOT).layer])
+def test_profile_is_what_make_makes_of_its_wishes(
+    name: str, kernel: str, kernel_tree: Path, make: Callable[..., str]
+) -> None:
+    resolved = resolve(kernel_tree, [read_profile(PROFILES, name, root=ROOT).layer.on(kernel)])
     assert resolved.config == make("allnoconfig", allconfig=wishes_of(resolved))
     assert resolved.config == make("olddefconfig", config=resolved.config)
 
 
-def test_explains_a_symbol_of_linux(kernel_tree: Path) -> None:
-    layer = read_profile(PROFILES, "server", root=ROOT).layer
+def test_explains_a_symbol_of_linux(kernel: str, kernel_tree: Path) -> None:
+    layer = read_profile(PROFILES, "server", root=ROOT).layer.on(kernel)
     found = explain(kernel_tree, [layer], "EPOLL")
     assert found.prompt == "Enable eventpoll support"
     assert found.reason.startswith("asked for at configs/profiles/server.toml:")

@@ -48,9 +48,10 @@ def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_by
     return image, "".join(path.read_text() for path in (where / "logs").iterdir())
 
 
-def test_series_is_in_order(layout: Layout, store: Store) -> None:
+@pytest.mark.parametrize("kernel", ["6.12", pytest.param("6.1", marks=pytest.mark.slow)])
+def test_series_is_in_order(kernel: str, layout: Layout, store: Store) -> None:
     progress = Progress(NullSink())
-    Patches(layout=layout, fetcher=Fetcher(layout, progress), store=store, progress=progress).check("6.12")
+    Patches(layout=layout, fetcher=Fetcher(layout, progress), store=store, progress=progress).check(kernel)
 
 
 def test_headers_for_programs(tree: KernelTree, store: Store) -> None:

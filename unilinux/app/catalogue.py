@@ -23,6 +23,8 @@ class Need:
     file: Path
     line: int | None
     why: str
+    kernel: str = ""
+    """The only kernel that it is meant for, such as ``6.12``; empty: all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +41,21 @@ class App:
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """The ``[kernel]`` table with lines, and the comments behind the entries as reasons."""
+        """The ``[kernel]`` table, and those in it for single kernels, with lines, and comments as reasons."""
         text = self.path.read_text(encoding="utf-8")
         lines = key_lines(text)
-        return tuple(
-            Need(
-                symbol=symbol,
-                value=value,
-                file=self.path,
-                line=(line := lines.get(f"kernel.{symbol}")),
-                why=_comment(text, line),
-            )
-            for symbol, value in self.manifest.kernel.items()
-        )
+
+        def need(path: str, symbol: str, value: str, kernel: str = "") -> Need:
+            line = lines.get(f"{path}.{symbol}")
+            return Need(symbol=symbol, value=value, file=self.path, line=line, why=_comment(text, line), kernel=kernel)
+
+        needs: list[Need] = []
+        for name, value in self.manifest.kernel.items():
+            if isinstance(value, str):
+                needs.append(need("kernel", name, value))
+            else:
+                needs += (need(f"kernel.{name}", symbol, own, name) for symbol, own in value.items())
+        return tuple(needs)
 
 
 class Catalogue:

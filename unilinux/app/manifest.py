@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from unilinux.app.checks import Check, Port, port_of
-from unilinux.core.document import Field, Model, field_validator, model_validator
+from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]*$"
 
@@ -218,14 +218,14 @@ class Manifest(Model):
     files: tuple[File, ...] = Field(min_length=1)
     vars: dict[str, str | int | bool] = Field(default_factory=dict)
     run: Run
-    # Kconfig symbols, without CONFIG_, that the application itself needs.
-    kernel: dict[str, str] = Field(default_factory=dict)
+    # Kconfig symbols, without CONFIG_, that the application itself needs; by kernel where they differ.
+    kernel: TextTable = Field(default_factory=dict)
     verify: tuple[Check, ...] = Field(min_length=1)
 
     @field_validator("kernel")
     @classmethod
-    def _symbols_bare(cls, kernel: dict[str, str]) -> dict[str, str]:
-        for symbol in kernel:
+    def _symbols_bare(cls, kernel: TextTable) -> TextTable:
+        for symbol in (name for key, value in kernel.items() for name in ((key,) if isinstance(value, str) else value)):
             if symbol.startswith("CONFIG_"):
                 raise ValueError(f"write {symbol.removeprefix('CONFIG_')} without CONFIG_")
             if not re.fullmatch(r"[A-Z0-9_]+", symbol):

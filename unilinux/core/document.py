@@ -6,16 +6,25 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from unilinux.core.errors import ManifestError
 from unilinux.core.suggest import did_you_mean
 
 # Only this module imports pydantic: what models are declared with comes from here.
-__all__ = ["Field", "Model", "field_validator", "key_lines", "model_validator", "read_document"]
+__all__ = ["Field", "Model", "TextTable", "field_validator", "key_lines", "model_validator", "read_document"]
 
 
 class Model(BaseModel):
@@ -25,6 +34,19 @@ class Model(BaseModel):
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def _form(value: Any) -> str:
+    return "<table>" if isinstance(value, dict) else "<text>"
+
+
+# Told apart by hand: of a plain union, pydantic would say for each wrong value what both forms expect.
+_TextOrTable = Annotated[
+    Annotated[str, Tag("<text>")] | Annotated[dict[str, str], Tag("<table>")], Discriminator(_form)
+]
+
+TextTable = dict[str, _TextOrTable]
+"""A table of texts, which may have tables of texts in it: ``[kernel]`` and ``[kernel."6.12"]``."""
 
 
 def read_document(path: Path, model: type[AnyModel]) -> AnyModel:
@@ -98,7 +120,8 @@ def _freeze(value: Any) -> Any:
 
 def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], problem: ErrorDetails) -> str:
     # A discriminated union adds its tag to the location: it is no key of the file.
-    location = [part for part in problem["loc"] if not (isinstance(part, str) and part in _tags(model))]
+    tags = _tags(model) | {"<text>", "<table>"}
+    location = [part for part in problem["loc"] if not (isinstance(part, str) and part in tags)]
     dotted = ".".join(str(part) for part in location)
     line = next((lines[key] for key in _prefixes(location) if key in lines), None)
     where = f"{path}:{line}" if line else f"{path}"

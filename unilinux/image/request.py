@@ -10,6 +10,7 @@ from unilinux.core.document import key_lines
 from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
 from unilinux.image.entry import Entry, choose_entry, usual_entry
+from unilinux.image.kernels import on_kernel
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.machine.compose import Machine, compose
@@ -77,19 +78,24 @@ class Plan:
         return replace(self, machine=compose(replace(self.machine.spec, forwards=forwards)))
 
     def layers(self, layout: Layout) -> tuple[Layer, ...]:
-        """Who wishes what of the kernel: the profile, the machine, the image's form, the application."""
+        """Who wishes what of this kernel: the profile, the machine, the image's form, the application.
+
+        :raise UsageError: there is no such kernel.
+        :raise ManifestError: a wish is meant for a kernel that nobody knows.
+        """
         needs = tuple(
-            Wish(need.symbol, need.value, Origin(_relative(need.file, layout), need.line), need.why)
+            Wish(need.symbol, need.value, Origin(_relative(need.file, layout), need.line), need.why, need.kernel)
             for need in self.app.needs
         )
         name = self.app.manifest.name
-        return (
+        layers = (
             self.profile.layer,
             image_layer(),
             Layer(name=f"ring {self.entry.ring}", wishes=self.entry.wishes),
             Layer(name=f"machine {self.machine.spec.board}", wishes=self.machine.wishes),
             Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
         )
+        return on_kernel(layers, layout, self.kernel)
 
 
 def make_plan(request: Request, layout: Layout) -> Plan:

@@ -14,6 +14,9 @@ syscall = "lean"
 
 [kernel]
 INET = "y"                      # why
+
+[kernel."6.12"]                 # for this kernel alone: others don't know the symbol, or want another value
+SLUB_TINY = "n"                 # why
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from unilinux.core.document import Field, Model, key_lines, read_document
+from unilinux.core.document import Field, Model, TextTable, key_lines, read_document
 from unilinux.core.errors import ManifestError, UsageError
 from unilinux.core.suggest import did_you_mean, unknown
 from unilinux.kconfig.table import wishes_from_table
@@ -64,7 +67,7 @@ class ProfileDocument(Model):
     cmdline: tuple[str, ...] = ()
     machine: MachineDefaults = MachineDefaults()
     entry: EntryDefaults = EntryDefaults()
-    kernel: dict[str, str] = Field(default_factory=dict)
+    kernel: TextTable = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,8 @@ class Profile:
     """A profile together with all that it extends.
 
     ``chain`` names them, itself last. ``cmdline``, ``machine`` and ``entry`` are
-    joined along the chain; ``layer`` stands on the extended profile's layer.
+    joined along the chain; ``layer`` stands on the extended profile's layer, and has
+    the wishes for every kernel (:meth:`Layer.on`).
     """
 
     name: str

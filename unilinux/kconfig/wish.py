@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -28,13 +28,15 @@ class Wish:
 
     ``value`` is written as in a profile: ``y`` or ``n``, a number, a hexadecimal
     number with its ``0x``, or a string without quotes. ``why`` is a reason for
-    people; it changes nothing.
+    people; it changes nothing. ``kernel`` is the only kernel, such as ``6.12``,
+    that the wish is meant for; empty: all of them.
     """
 
     symbol: str
     value: str
     origin: Origin
     why: str = ""
+    kernel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,16 @@ class Layer:
     name: str
     wishes: tuple[Wish, ...]
     base: Layer | None = None
+
+    def on(self, kernel: str) -> Layer:
+        """The layer, and those that it stands on, with no wish that is meant for another kernel."""
+        kept = tuple(wish for wish in self.wishes if wish.kernel in ("", kernel))
+        return replace(self, wishes=kept, base=self.base.on(kernel) if self.base else None)
+
+    @property
+    def all_wishes(self) -> tuple[Wish, ...]:
+        """Its own wishes, behind those of the layers that it stands on."""
+        return (*(self.base.all_wishes if self.base else ()), *self.wishes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for :meth:`from_json` and for cache keys."""

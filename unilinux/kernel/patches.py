@@ -56,10 +56,17 @@ class Patches:
     def export(self, name: str, folder: Path) -> Series:
         """Write the commits of the work tree as the series.
 
-        :raise UsageError: there is no work tree, or it has uncommitted changes.
+        :raise UsageError: there is no work tree, it is another kernel's, or it has uncommitted changes.
         """
+        there = self._worktree(folder)
         with self.progress.step("patches", f"exporting the series {_PREFIX}{name}"):
-            return worktree.export(self._worktree(folder), self._folder(name))
+            kernel = find_kernel(self.layout, name, with_series=False)
+            if kernel.pinned is not None and kernel.pinned.package != there.base.package:
+                raise UsageError(
+                    f"{there.path} is a work tree of {there.base.package}, not of {kernel.pinned.package}",
+                    hint="./x patches.export --kernel NAME, with the kernel that the work tree was made for",
+                )
+            return worktree.export(there, self._folder(name))
 
     def port(self, name: str, onto: str, folder: Path) -> Series:
         """Put the series of one kernel on the source of another, or on a new version of the same.

@@ -21,6 +21,7 @@ from unilinux.kernel.checkpatch import Toleration, checkpatch
 from unilinux.kernel.series import BASE, SERIES, Base, Series, load_series
 
 _TAG = "base"
+_APPLYING = ".git/rebase-apply"  # where git am keeps what it is doing
 _SHOWN = 20
 _ATTRIBUTES = ".gitattributes"  # how git finds the function that a hunk is in
 
@@ -74,7 +75,7 @@ def export(worktree: Worktree, folder: Path) -> Series:
     :raise PatchError: the commits don't make a series in order (no Signed-off-by, …).
     """
     worktree.base  # noqa: B018 - raises if this is no work tree
-    if (worktree.path / ".git/rebase-apply").exists():
+    if (worktree.path / _APPLYING).exists():
         raise UsageError(
             f"a patch is only half applied in {worktree.path}", hint=f"cd {worktree.path} && git am --continue"
         )
@@ -177,6 +178,7 @@ def _initialise(worktree: Worktree, base: Base) -> None:
         "user.email": "unilinux@localhost",
         "core.compression": "0",  # 1.4 GB that stay on this host: time matters more than space
         "gc.auto": "0",
+        "merge.conflictStyle": "diff3",  # a port is easier to resolve with what the patch was made on
     }
     for key, value in settings.items():
         worktree.git("config", key, value)
@@ -189,20 +191,22 @@ def _initialise(worktree: Worktree, base: Base) -> None:
 
 
 def _apply(series: Series, worktree: Worktree, *, three_way: bool = False) -> None:
-    for place, patch in enumerate(series.patches, start=1):
-        try:
-            way = ["--3way"] if three_way else []
-            worktree.git("am", "--quiet", "--keep-non-patch", *way, input=patch.content)
-        except CommandError as error:
-            conflicts = worktree.git("diff", "--name-only", "--diff-filter=U").splitlines()
-            rest = [each.name for each in series.patches[place:]]
-            raise PatchError(
-                f"patch {patch.name} ({place} of {len(series.patches)}) doesn't apply to {worktree.base.version}",
-                details=[*(f"conflict in {name}" for name in conflicts), *(() if conflicts else error.tail)],
-                hint=f"cd {worktree.path}, resolve it, git am --continue"
-                + (f", then git am the rest ({', '.join(rest)})" if rest else "")
-                + ", and then invoke patches.export",
-            ) from error
+    # All at once: when a conflict is resolved, "git am --continue" goes on with the others by itself.
+    paths = [(series.folder / patch.name).resolve() for patch in series.patches]
+    way = ["--3way"] if three_way else []
+    try:
+        worktree.git("am", "--quiet", "--keep-non-patch", *way, *paths)
+    except CommandError as error:
+        place = int((worktree.path / _APPLYING / "next").read_text())
+        rest = len(series.patches) - place
+        conflicts = worktree.git("diff", "--name-only", "--diff-filter=U").splitlines()
+        raise PatchError(
+            f"patch {paths[place - 1].name} ({place} of {len(paths)}) doesn't apply to {worktree.base.version}",
+            details=[*(f"conflict in {name}" for name in conflicts), *(() if conflicts else error.tail)],
+            hint=f"cd {worktree.path}, resolve it, git add -u, git am --continue"
+            + (f" (which goes on with the other {rest})" if rest else "")
+            + f", and then ./x patches.export --folder {worktree.path} --kernel NAME",
+        ) from error
 
 
 def _format(worktree: Worktree, folder: Path) -> None:

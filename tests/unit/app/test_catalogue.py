@@ -69,3 +69,10 @@ def test_needs_carry_line_and_reason(make_app: MakeApp) -> None:
     assert (epoll.symbol, epoll.value, epoll.why) == ("EPOLL", "y", "waits for many sockets")
     assert futex.why == ""
     assert futex.line == (epoll.line or 0) + 1
+    assert epoll.kernel == ""
+
+
+def test_needs_of_one_kernel(make_app: MakeApp) -> None:
+    app = make_app('FUTEX = "y"\n', '[kernel."6.1"]\nFUTEX = "y" # locks\n')
+    epoll, futex = app.needs
+    assert (futex.symbol, futex.kernel, futex.why, futex.line) == ("FUTEX", "6.1", "locks", (epoll.line or 0) + 2)

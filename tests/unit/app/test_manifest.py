@@ -43,6 +43,8 @@ def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) 
         ("network = true\n", "", "ports are served, so network must be true"),
         ('stop = "SIGINT"\n', "", "run.stop: a server needs the signal that asks it to end"),
         ("EPOLL =", "CONFIG_EPOLL =", "write EPOLL without CONFIG_"),
+        ('FUTEX = "y"', '[kernel."6.1"]\nCONFIG_FUTEX = "y"', "write FUTEX without CONFIG_"),
+        ('FUTEX = "y"', '[kernel."6.1"]\nFUTEX = true', "kernel.6.1.FUTEX: input should be a valid string"),
         ('kind = "tcp"\nport = 80', 'kind = "tcp"\nport = 81', "verify: port 81 is not among run.ports"),
         ('kind = "tcp"', 'kind = "console"\npattern = "("', "'(' is no regular expression"),
         ('kind = "tcp"', 'kind = "resp"\ncommands = [["PING"]]\nreplies = []', "1 commands and 0 replies"),

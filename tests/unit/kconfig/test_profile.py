@@ -40,6 +40,19 @@ def test_chain_joins_wishes_machine_and_command_line(write: Writer, tmp_path: Pa
     assert profile.layer.base.name == "profile low"
 
 
+def test_wishes_for_one_kernel_have_their_lines_and_are_left_out_for_others(write: Writer, tmp_path: Path) -> None:
+    write("low", 'schema = 1\nsummary = "low"\n[kernel]\nNET = "y"\n[kernel."6.1"]\nSLUB = "y" # speed\n')
+    text = 'schema = 1\nsummary = "high"\nextends = "low"\n[kernel."6.12"]\nSLUB_TINY = "n"\n'
+    layer = read_profile(write("high", text), "high", root=tmp_path).layer
+    assert [(w.symbol, w.origin.line, w.why, w.kernel) for w in layer.all_wishes] == [
+        ("NET", 4, "", ""),
+        ("SLUB", 6, "speed", "6.1"),
+        ("SLUB_TINY", 5, "", "6.12"),
+    ]
+    assert [wish.symbol for wish in layer.on("6.12").all_wishes] == ["NET", "SLUB_TINY"]
+    assert [wish.symbol for wish in layer.on("6.1").all_wishes] == ["NET", "SLUB"]
+
+
 def test_unknown_profile_has_a_suggestion(write: Writer) -> None:
     folder = write("server", 'schema = 1\nsummary = "s"\n')
     with pytest.raises(UsageError, match="there is no profile 'sever'; did you mean 'server'"):
@@ -68,6 +81,10 @@ def test_circle_is_drawn(write: Writer, tmp_path: Path) -> None:
         ("schema = 1\n", "summary: missing"),
         ('schema = 1\nsummary = "s"\nextend = "x"\n', "p.toml:3: extend: unknown key; did you mean 'extends'?"),
         ('schema = 1\nsummary = "s"\n[kernel]\nCPUS = 4\n', "p.toml:4: kernel.CPUS: input should be a valid string"),
+        (
+            'schema = 1\nsummary = "s"\n[kernel."6.12"]\nCPUS = 4\n',
+            "p.toml:4: kernel.6.12.CPUS: input should be a valid string",
+        ),
         ('schema = 1\nsummary = "s"\n[machine]\ncpu = 4\n', "p.toml:4: machine.cpu: unknown key; did you mean 'cpus'?"),
     ],
 )

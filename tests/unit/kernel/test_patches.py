@@ -81,6 +81,14 @@ def test_port_to_another_kernel_makes_its_series(patches: Patches, tmp_path: Pat
     patches.check("6.13")
 
 
+def test_a_work_tree_of_another_kernel_does_not_overwrite_the_series(patches: Patches, tmp_path: Path) -> None:
+    patches.port("6.12", "6.13", tmp_path / "tree")
+    before = (tmp_path / "project/patches/linux-6.12/BASE").read_bytes()
+    with pytest.raises(UsageError, match=r"is a work tree of linux-source-6\.13, not of linux-source-6\.12"):
+        patches.export("6.12", tmp_path / "tree")
+    assert (tmp_path / "project/patches/linux-6.12/BASE").read_bytes() == before
+
+
 def test_no_such_series(patches: Patches, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no patch series for Linux '6\.1'; did you mean '6\.12'"):
         patches.checkout("6.1", tmp_path / "tree")

@@ -123,8 +123,15 @@ def test_port_leaves_conflicts_to_be_resolved(workshop: Workshop, tmp_path: Path
         ported(workshop, EXIT.replace("return third;", "return third - 1;"), tmp_path)
     assert caught.value.details == ("conflict in kernel/exit.c",)
     assert caught.value.message == "patch 0001-test-one.patch (1 of 2) doesn't apply to 6.12.9-1"
-    assert "0002-test-two.patch" in (caught.value.hint or "")
+    assert "git am --continue (which goes on with the other 1)" in (caught.value.hint or "")
     worktree = Worktree(tmp_path / "ported", tmp_path / "log")
     assert "<<<<<<<" in (worktree.path / "kernel/exit.c").read_text()
     with pytest.raises(UsageError, match="half applied"):
         export(worktree, workshop.series)
+    (worktree.path / "kernel/exit.c").write_text(EXIT.replace("return third;", "return third - 1 + 1;"))
+    git(worktree.path, "add", "-u")
+    git(worktree.path, "am", "--continue")
+    assert [patch.name for patch in export(worktree, workshop.series).patches] == [
+        "0001-test-one.patch",
+        "0002-test-two.patch",
+    ]

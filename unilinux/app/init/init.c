@@ -7,8 +7,10 @@
  * It exits with 127 when the application isn't there, with 126 when it cannot
  * be executed, with 125 when something before that failed.
  */
-#include <linux/resource.h>
+#include <asm/resource.h>
+#include <linux/auxvec.h>
 #include <linux/sockios.h>
+#include <linux/version.h>
 
 #define SETUP_FAILED	125
 #define EXEC_FAILED	126
@@ -23,6 +25,12 @@ struct interface_request {
 	char name[16];
 	short flags;
 	char unused[22];
+};
+
+/* <linux/resource.h> doesn't go with the nolibc of Linux 6.1, which has a struct rusage of its own. */
+struct file_limit {
+	unsigned long long current;
+	unsigned long long maximum;
 };
 
 struct mount_point {
@@ -114,7 +122,7 @@ static void set_hostname(void)
 
 static void limit_open_files(void)
 {
-	const struct rlimit64 limit = { PLAN_OPEN_FILES, PLAN_OPEN_FILES };
+	const struct file_limit limit = { PLAN_OPEN_FILES, PLAN_OPEN_FILES };
 	long ret = my_syscall4(__NR_prlimit64, 0, RLIMIT_NOFILE, &limit, NULL);
 
 	if (ret < 0)
@@ -139,10 +147,28 @@ static void loopback_up(void)
 #define HWCAP2_UNILINUX_GATE	(1UL << 30)
 #define HWCAP2_UNILINUX_LEAN	(1UL << 28)
 
-/* How the application enters the kernel: its C library decides, if the kernel has what that takes. */
-static const char *current_entry(void)
+static unsigned long kernel_features(char **envp)
 {
-	unsigned long hwcap2 = getauxval(AT_HWCAP2);
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	/* This nolibc has no getauxval(). The vector lies behind the environment. */
+	const unsigned long *entry;
+
+	while (*envp++)
+		;
+	for (entry = (const unsigned long *)envp; entry[0] != AT_NULL; entry += 2)
+		if (entry[0] == AT_HWCAP2)
+			return entry[1];
+	return 0;
+#else
+	(void)envp;
+	return getauxval(AT_HWCAP2);
+#endif
+}
+
+/* How the application enters the kernel: its C library decides, if the kernel has what that takes. */
+static const char *current_entry(char **envp)
+{
+	unsigned long hwcap2 = kernel_features(envp);
 
 	if (!PLAN_GATE || !(hwcap2 & HWCAP2_UNILINUX_GATE))
 		return "trap";
@@ -157,11 +183,13 @@ static int current_ring(void)
 	return cs & 3;
 }
 
-int main(void)
+int main(int argc, char **argv, char **envp)
 {
+	(void)argc;
+	(void)argv;
 	mount_all();
 	take_terminal();
-	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), current_entry());
+	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), current_entry(envp));
 	set_hostname();
 	limit_open_files();
 	if (PLAN_NETWORK)

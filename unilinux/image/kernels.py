@@ -1,0 +1,36 @@
+"""Which wishes are meant for the kernel that an image is built with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unilinux.core.document import read_document
+from unilinux.core.errors import ManifestError
+from unilinux.core.layout import Layout
+from unilinux.core.suggest import unknown
+from unilinux.kconfig.wish import Layer
+from unilinux.kernel.source import KERNELS, Kernels, find_kernel
+
+_SERIES = "linux-"  # patches/linux-6.12 is the series of Linux 6.12
+
+
+def on_kernel(layers: Sequence[Layer], layout: Layout, kernel: str | None) -> tuple[Layer, ...]:
+    """The layers without the wishes that are meant for other kernels.
+
+    :param kernel: as the user names it; None is the usual one. A tarball or folder of the user's
+        counts as the kernel whose patch series it gets.
+    :raise UsageError: there is no such kernel.
+    :raise ManifestError: wishes that are meant for a kernel that nobody knows.
+    """
+    name = find_kernel(layout, kernel).series.name.removeprefix(_SERIES)
+    known = {name, *(pinned.name for pinned in read_document(layout.project / KERNELS, Kernels).kernel)}
+    known |= {path.name.removeprefix(_SERIES) for path in (layout.project / "patches").glob(f"{_SERIES}*")}
+    problems = [
+        f"{wish.origin}: {wish.symbol}: {unknown('kernel', wish.kernel, known)}"
+        for layer in layers
+        for wish in layer.all_wishes
+        if wish.kernel and wish.kernel not in known
+    ]
+    if problems:
+        raise ManifestError("wishes are meant for a kernel that isn't there", details=problems)
+    return tuple(layer.on(name) for layer in layers)
