@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,6 +117,17 @@ def run(image: Image, evidence: Path, *cmdline: str, timeout_s: float = 300.0) -
     with Vm.start(boot_of(image, evidence, *cmdline), RUNNER) as vm:
         outcome = vm.wait(timeout_s=timeout_s)
         return tuple(line.text for line in vm.console.lines()), outcome
+
+
+def cases(program: str) -> tuple[str, ...]:
+    """The names in a program's table of cases."""
+    return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (GUESTS / f"alone/{program}.c").read_text()))
+
+
+def reports(lines: Sequence[str]) -> dict[str, str]:
+    """What each case said: ``pass``, ``fail`` or ``skip``, and why."""
+    found = (re.search(r"case (\w+): ((?:pass|fail|skip).*)", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
 
 
 def with_symbols(image: Image, folder: Path) -> Path:
