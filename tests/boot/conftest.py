@@ -17,7 +17,7 @@ from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.record import Image
-from unilinux.image.request import Request, make_plan
+from unilinux.image.request import Plan, Request, make_plan
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.native import NativeRunner
 from unilinux.vm.runner import Boot
@@ -35,6 +35,10 @@ class Workshop:
 
     def build(self, app: str, **choice: str | int) -> Image:
         """The image of an application of the catalogue or one made by :meth:`add`."""
+        return self.build_plan(make_plan(Request(app=app, **choice), self.layout))  # type: ignore[arg-type]
+
+    def build_plan(self, plan: Plan) -> Image:
+        """The image of a plan, which may have a machine of its own."""
         progress = Progress(NullSink())
         pipeline = Pipeline(
             layout=self.layout,
@@ -42,7 +46,7 @@ class Workshop:
             fetcher=Fetcher(self.layout, progress),
             jobs=os.cpu_count() or 1,
         )
-        return pipeline.build(make_plan(Request(app=app, **choice), self.layout))  # type: ignore[arg-type]
+        return pipeline.build(plan)
 
     def add(self, name: str, source: str) -> str:
         """An application of one C file, otherwise like hello."""

@@ -1,0 +1,140 @@
+"""Programs for one test each: made an application, built for a kernel, booted, and what they said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.boot.conftest import PROJECT, RUNNER, Workshop
+from unilinux.image.record import Image
+from unilinux.image.request import Request, make_plan
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import Disk
+from unilinux.vm.outcome import Outcome
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+GUESTS = PROJECT / "tests/guest"
+
+# QEMU 7.2 doesn't get on with SMAP in ring 3; see test_guest.py.
+NO_SMAP = "clearcpuid=smap"
+
+DEBUG_SUFFIX = ".debug.gz"
+"""What ends the name of the copy, with its symbols, that the build keeps of a program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """An application made of ``alone/NAME.c``.
+
+    ``sources`` are further files of ``tests/guest``, copied beside it. ``files`` are
+    paths of the guest and what they hold; ``argv`` is what is run, if not the program.
+    """
+
+    name: str
+    sources: tuple[str, ...] = ("gate.h", "guest.h")
+    flags: str = "-pthread"
+    files: tuple[tuple[str, Path], ...] = ()
+    argv: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ("devtmpfs", "proc", "tmpfs:/tmp")
+    memory_mib: int = 128
+
+    def add_to(self, workshop: Workshop) -> str:
+        """Write the application into the workshop's catalogue, once; its name."""
+        name = f"guest-{self.name}"
+        folder = workshop.layout.apps / name
+        if folder.exists():
+            return name
+        folder.mkdir()
+        names = []
+        for source in (f"alone/{self.name}.c", *self.sources):
+            shutil.copy(GUESTS / source, folder)
+            names.append(Path(source).name)
+        for number, (_, origin) in enumerate(self.files):
+            shutil.copy(origin, folder / f"file{number}")
+        (folder / "app.toml").write_text(self._manifest(name, names))
+        return name
+
+    def _manifest(self, name: str, sources: Sequence[str]) -> str:
+        steps = [f"$CC $CFLAGS -g $LDFLAGS {self.flags} -o {name} {self.name}.c"]
+        steps += [f"gzip -nc {program} > {program}{DEBUG_SUFFIX}" for program in (name, f"{name}.gate")]
+        listed = [f'[[files]]\npath = "/bin/{name}"\nbuild = "{name}"']
+        listed += [
+            f'[[files]]\npath = "/usr/lib/debug/{program}{DEBUG_SUFFIX}"\nbuild = "{program}{DEBUG_SUFFIX}"'
+            for program in (name, f"{name}.gate")
+        ]
+        listed += [
+            f'[[files]]\npath = "{path}"\nlocal = "file{number}"\nmode = "0755"'
+            for number, (path, _) in enumerate(self.files)
+        ]
+        run = {"argv": self.argv or (f"/bin/{name}",), "mounts": self.mounts, "memory_mib": self.memory_mib}
+        head = ["schema = 1", f'name = "{name}"', 'summary = "attacks"', 'version = "1"', 'profile = "attack-up"']
+        tables = [
+            "\n".join(head),
+            f'[source]\nkind = "local"\nfiles = {json.dumps(sources)}',
+            f"[build]\nsteps = {json.dumps(steps)}",
+            *listed,
+            "[run]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in run.items()),
+            '[[verify]]\nkind = "exit"\nstatus = 0',
+        ]
+        return "\n\n".join(tables) + "\n"
+
+
+def build(
+    workshop: Workshop,
+    guest: Guest,
+    *,
+    profile: str = "attack-up",
+    ring: int = 0,
+    syscall: str = "lean",
+    disks: tuple[Disk, ...] = (),
+) -> Image:
+    """The image of a guest, on a machine with these disks."""
+    app = guest.add_to(workshop)
+    plan = make_plan(Request(app=app, profile=profile, ring=ring, syscall=syscall), workshop.layout)
+    if disks:
+        plan = replace(plan, machine=compose(replace(plan.machine.spec, disks=disks)))
+    return workshop.build_plan(plan)
+
+
+def boot_of(image: Image, evidence: Path, *cmdline: str) -> Boot:
+    """How to boot an image, with words for its kernel's command line."""
+    return Boot(
+        machine=image.plan.machine,
+        kernel=image.vmlinux,
+        evidence=evidence,
+        cmdline=(*image.plan.cmdline, NO_SMAP, *cmdline),
+    )
+
+
+def run(image: Image, evidence: Path, *cmdline: str, timeout_s: float = 300.0) -> tuple[tuple[str, ...], Outcome]:
+    """Boot an image to its end: the lines of the console, and how it ended."""
+    with Vm.start(boot_of(image, evidence, *cmdline), RUNNER) as vm:
+        outcome = vm.wait(timeout_s=timeout_s)
+        return tuple(line.text for line in vm.console.lines()), outcome
+
+
+def cases(program: str) -> tuple[str, ...]:
+    """The names in a program's table of cases."""
+    return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (GUESTS / f"alone/{program}.c").read_text()))
+
+
+def reports(lines: Sequence[str]) -> dict[str, str]:
+    """What each case said: ``pass``, ``fail`` or ``skip``, and why."""
+    found = (re.search(r"case (\w+): ((?:pass|fail|skip).*)", line) for line in lines)
+    return {match[1]: match[2] for match in found if match}
+
+
+def with_symbols(image: Image, folder: Path) -> Path:
+    """The program of an image as the linker made it, for gdb."""
+    name = image.plan.app.manifest.name
+    program = f"{name}.gate" if image.plan.entry.gated else name
+    built = next(step.path for step in image.steps if step.name == f"app-{name}")
+    target = folder / program
+    target.write_bytes(gzip.decompress((built / f"{program}{DEBUG_SUFFIX}").read_bytes()))
+    return target
