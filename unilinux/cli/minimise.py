@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ def minimise(
             raise UsageError("the time cannot be negative", hint="--budget-minutes 60, or 0 for as long as it takes")
         plan = choice.plan(here)
         job = Job(
+            folder=here.layout.cache / "minimise" / plan.name,
             plan=plan,
             pipeline=pipeline(here),
             accelerator=choose_accelerator("auto", here.layout.cache),
@@ -185,7 +186,6 @@ def _text(plan: Plan, outcome: Outcome, path: Path, before: Cost, after: Cost) -
     return "\n".join([*lines, f"build it  ./x build --app {manifest.name} --profile {finding.name}"])
 
 
-def _unfinished(untried: Mapping[str, str] | Sequence[str]) -> list[str]:
-    names = list(untried)
+def _unfinished(names: Sequence[str]) -> list[str]:
     shown = " ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     return [f"NOT MINIMAL YET: the time was up before {shown}; the same command goes on from here"]

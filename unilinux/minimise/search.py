@@ -35,8 +35,12 @@ _CLOCK_APP = "hello"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to minimise, and how long it may take (seconds; None: to the end)."""
+    """What to minimise, and how long it may take (seconds; None: to the end).
 
+    ``folder`` has the bench and the journal, and keeps them between runs.
+    """
+
+    folder: Path
     plan: Plan
     pipeline: Pipeline
     accelerator: Accelerator
@@ -44,11 +48,6 @@ class Job:
     keep: Mapping[str, str]
     evidence: Evidence = field(default_factory=dict)
     budget_s: float | None = None
-
-    @property
-    def folder(self) -> Path:
-        """Where the bench and the journal are kept between runs."""
-        return self.pipeline.layout.cache / "minimise" / self.plan.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
