@@ -81,7 +81,7 @@ _ALTERNATIVES = (
     _Alternative(name="HZ_100", changes=({"HZ_100": "y"},), why="the fewest timer interrupts", at_run_time=True),
     _Alternative(
         name="LOG_BUF_SHIFT",
-        changes=({"LOG_BUF_SHIFT": "12"}, {"LOG_BUF_SHIFT": "13"}),
+        changes=({"LOG_BUF_SHIFT": "12"},),
         why="the kernel's messages, in powers of 2",
         at_run_time=True,
     ),
@@ -113,13 +113,15 @@ def removals(
     """What is on, can be off, and is asked for by nobody but the files ``removable_from`` (the profile's).
 
     What the application's manifest, the machine or the image asks for isn't tried:
-    it is their word that it is needed.
+    it is their word that it is needed. Nor are symbols that are there to save something.
     """
+    savers = {symbol for symbol, value in option_symbols() if value == "y"}
     return tuple(
         Move(name=setting.name, changes={setting.name: "n"})
         for setting in settings
         if setting.kind in ("bool", "tristate")
         and setting.name not in keep
+        and setting.name not in savers
         and _is_free(original, setting.name, removable_from)
     )
 

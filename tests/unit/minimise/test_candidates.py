@@ -41,6 +41,11 @@ def test_the_keep_list_stays() -> None:
     }
 
 
+def test_what_is_there_to_save_something_is_not_taken_away() -> None:
+    original = resolved(state("SLUB_TINY", PROFILE))
+    assert removals([on("SLUB_TINY")], original, removable_from=FILES, keep={}) == ()
+
+
 def test_numbers_and_choices_are_no_removals() -> None:
     settings = [
         Setting(name="LOG_BUF_SHIFT", kind="int", value="14"),
@@ -53,16 +58,12 @@ def test_options_are_other_values_that_this_kernel_knows() -> None:
     original = resolved(state("LOG_BUF_SHIFT", PROFILE, "14"), state("CC_OPTIMIZE_FOR_PERFORMANCE", PROFILE))
     found = {one.name: one for one in options(original, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={})}
     assert list(found) == ["LOG_BUF_SHIFT"]
-    assert [dict(move.changes) for move in found["LOG_BUF_SHIFT"].moves] == [
-        {"LOG_BUF_SHIFT": "12"},
-        {"LOG_BUF_SHIFT": "13"},
-    ]
+    assert [dict(move.changes) for move in found["LOG_BUF_SHIFT"].moves] == [{"LOG_BUF_SHIFT": "12"}]
 
 
 def test_a_value_that_is_there_already_or_that_others_ask_for_is_no_option() -> None:
     there = resolved(state("LOG_BUF_SHIFT", PROFILE, "12"))
-    (only,) = options(there, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={})
-    assert [dict(move.changes) for move in only.moves] == [{"LOG_BUF_SHIFT": "13"}]
+    assert options(there, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={}) == ()
     others = resolved(state("LOG_BUF_SHIFT", "apps/nginx/app.toml", "14"))
     assert options(others, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={}) == ()
 
