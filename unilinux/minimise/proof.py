@@ -22,6 +22,8 @@ from unilinux.vm.vm import Vm
 _TICK = "10 ms have passed"
 # Digits and addresses differ from run to run.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+# The terminal's echo of what asks an application to end: it comes in the middle of some line or other.
+_ECHO = re.compile(r"\^[C\\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,8 @@ class BootProver:
 
 def plain_lines(lines: Iterable[str]) -> frozenset[str]:
     """Lines of a console without what differs from run to run; blank ones left out."""
-    return frozenset(_VARIABLE.sub("#", line).strip() for line in lines if line.strip())
+    plain = (_VARIABLE.sub("#", _ECHO.sub("", line)).strip() for line in lines)
+    return frozenset(line for line in plain if line)
 
 
 def _require(result: CheckResult) -> None:

@@ -1,9 +1,10 @@
 """The search: what can go, and which values make it smaller. Knows no kernel, only verdicts.
 
-Options (values) are decided first, then symbols are taken away: all that nothing
-speaks for at once, a failing group in halves, until single symbols fail. A symbol
-that failed is tried again after others have gone, until a whole round finds nothing
-more to take away: then no single symbol can be removed.
+Each build is dear and each change may touch all objects, so everything is tried at
+once: the values that make it smaller, and without all symbols that nothing speaks
+for. A group that fails is tried in halves, down to single changes. A symbol that
+failed is tried again after others have gone, until a whole round finds nothing more
+to take away: then no single symbol can be removed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class _State:
     taken: dict[str, str] = field(default_factory=dict)
     stays: dict[str, str] = field(default_factory=dict)
     settled: dict[str, str] = field(default_factory=dict)  # by symbol the configuration that it was tried in
+    words: dict[str, str] = field(default_factory=dict)  # what to say of values that are taken
+    for_bytes: set[str] = field(default_factory=set)  # values that are no gain for the same bytes
 
 
 def shrink(
@@ -69,9 +72,12 @@ def shrink(
     state = _State(baseline)
     try:
         early, late = [o for o in options if not _is_last(o)], [o for o in options if _is_last(o)]
+        state.words = {o.moves[0].name: f"{_words(o.moves[0])}: {o.why}" for o in early}
+        state.for_bytes = {option.moves[0].name for option in early if not option.at_run_time}
+        firsts = [option.moves[0] for option in early]
+        search.change(state, [*firsts, *(move for move in removals if move.name not in used)])
         for option in early:
             search.decide(state, option)
-        search.remove(state, [move for move in removals if move.name not in used])
         search.remove_singly(state, [move for move in removals if move.name in used])
         search.rounds(state, removals)
         for option in late:
@@ -116,6 +122,8 @@ class _Search:
 
     def decide(self, state: _State, option: Option) -> None:
         """Take the option's value with the smallest image, if it is smaller than what there is."""
+        if len(option.moves) == 1 and option.name in (*state.taken, *state.stays):
+            return
         best: tuple[Verdict, Move] | None = None
         reasons = []
         here = self._trials.effect(state.changes)
@@ -138,29 +146,30 @@ class _Search:
             verdict, move = best
             self._accept(state, verdict, move.changes, {option.name: f"{_words(move)}: {option.why}"})
 
-    def remove(self, state: _State, moves: Sequence[Move]) -> None:
-        """Take away as many as go, in as large groups as possible."""
+    def change(self, state: _State, moves: Sequence[Move]) -> None:
+        """Make as many of these changes as go, in as large groups as possible."""
         moves = self._effective(state, moves)
         if not moves:
             return
         changes = _with(state, moves)
         verdict = self._attempt(changes, _group_words(moves))
-        loss = _loss(state.verdict, verdict, at_run_time=True) if verdict.ok else verdict.reason
+        same_will_do = len(moves) > 1 or moves[0].name not in state.for_bytes
+        loss = _loss(state.verdict, verdict, at_run_time=same_will_do) if verdict.ok else verdict.reason
         if not loss:
-            self._accept(state, verdict, changes, {move.name: "taken away" for move in moves})
+            self._accept(state, verdict, changes, {m.name: state.words.get(m.name, "taken away") for m in moves})
         elif len(moves) == 1:
             state.stays[moves[0].name] = loss
             state.settled[moves[0].name] = self._trials.effect(state.changes)
         else:
             middle = len(moves) // 2
-            self.remove(state, moves[:middle])
-            self.remove(state, moves[middle:])
+            self.change(state, moves[:middle])
+            self.change(state, moves[middle:])
 
     def remove_singly(self, state: _State, moves: Sequence[Move]) -> None:
         """One after the other: nothing is hoped for from a group."""
         for move in moves:
             if state.settled.get(move.name) != self._trials.effect(state.changes):
-                self.remove(state, [move])
+                self.change(state, [move])
 
     def rounds(self, state: _State, moves: Sequence[Move]) -> None:
         """Try what stayed again, singly, until nothing goes any more."""
@@ -224,6 +233,4 @@ def _words(move: Move) -> str:
 
 
 def _group_words(moves: Sequence[Move]) -> str:
-    names = [move.name for move in moves]
-    shown = " ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    return f"without {shown}"
+    return " ".join(map(_words, moves[:4])) + (f" and {len(moves) - 4} more" if len(moves) > 4 else "")

@@ -11,6 +11,10 @@ def test_lines_are_compared_without_what_differs_from_run_to_run() -> None:
     assert one == {"#:M # Nov # #:#:#.# * Ready", "at #"}
 
 
+def test_the_echo_of_the_stop_key_may_come_anywhere() -> None:
+    assert plain_lines(["^\\signal received", "^C", "bye^C"]) == {"signal received", "bye"}
+
+
 def test_words_are_not_taken_for_numbers() -> None:
     assert plain_lines(["eventfd() failed: bad deed"]) == {"eventfd() failed: bad deed"}
 

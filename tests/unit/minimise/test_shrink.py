@@ -142,6 +142,14 @@ def test_the_result_is_minimal(work: Callable[[Collection[str]], bool]) -> None:
     assert not any(work(left - {name}) for name in left)
 
 
+def test_values_and_symbols_are_tried_at_once() -> None:
+    trials = FakeTrials(needs(), sizes={("TINY", "y"): -3000})
+    found = search(trials, (option("TINY", "y"),))
+    assert len(trials.tried) == 1
+    assert found.taken["TINY"] == "TINY=y: it is smaller"
+    assert found.taken["A"] == "taken away"
+
+
 def option(name: str, *values: str, at_run_time: bool = False) -> Option:
     moves = tuple(Move(name=name, changes={name: value}) for value in values)
     return Option(name=name, moves=moves, why="it is smaller", at_run_time=at_run_time)
@@ -162,13 +170,30 @@ def test_a_value_that_makes_it_larger_is_not_taken() -> None:
     trials = FakeTrials(needs("A"), sizes={("FAST", "y"): 4000})
     found = search(trials, (option("FAST", "y"),))
     assert "FAST" not in found.changes
-    assert found.stays["FAST"] == "FAST=y: saves nothing: bzImage +4,000 bytes"
+    assert found.stays["FAST"] == "saves nothing: bzImage +4,000 bytes"
 
 
 def test_a_value_that_saves_memory_at_run_time_is_taken_for_the_same_bytes() -> None:
     sizes = {("LOG", "12"): 0}
-    assert "LOG" in search(FakeTrials(needs("A"), sizes=sizes), (option("LOG", "12", at_run_time=True),)).changes
-    assert "LOG" not in search(FakeTrials(needs("A"), sizes=sizes), (option("LOG", "12"),)).changes
+    for at_run_time in (True, False):
+        found = search(FakeTrials(needs(*ALL), sizes=sizes), (option("LOG", "12", at_run_time=at_run_time),), used=ALL)
+        assert ("LOG" in found.changes) == at_run_time
+
+
+def test_values_are_tried_together_first() -> None:
+    sizes = {("TINY", "y"): -3000, ("SMALL", "y"): -2000}
+    trials = FakeTrials(needs(*ALL), sizes=sizes)
+    found = search(trials, (option("TINY", "y"), option("SMALL", "y")), used=ALL)
+    assert found.changes == {"TINY": "y", "SMALL": "y"}
+    assert len(trials.tried) == 1 + len(ALL)  # both at once, then each symbol
+
+
+def test_values_that_fail_together_are_tried_one_by_one() -> None:
+    sizes = {("TINY", "y"): -3000, ("SMALL", "y"): 9000}
+    trials = FakeTrials(needs(*ALL), sizes=sizes)
+    found = search(trials, (option("TINY", "y"), option("SMALL", "y")), used=ALL)
+    assert found.changes == {"TINY": "y"}
+    assert found.stays["SMALL"].startswith("saves nothing")
 
 
 def test_a_symbol_whose_removal_makes_the_image_larger_stays() -> None:
