@@ -8,7 +8,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
+from unilinux.cli import boots, budget, catalogue, checks, images, measure, minimise, patches, setup
 from unilinux.cli.ladder import ladder as climb
 
 PROJECT = Path(__file__).resolve().parent
@@ -233,6 +233,32 @@ def report(
     measure.report(PROJECT, app or (), profile=profile, machine=machine, as_json=json, verbose=verbose)
 
 
+@task(
+    name="minimise",
+    help={
+        **{key: _COMMON[key] for key in ("app", "json", "verbose")},
+        "profile": "the profile to start from; the application says which is usual",
+        "keep": "a symbol that is not to be taken away; repeatable",
+        "budget-minutes": "when to stop and write the best so far; 0 (usual): when nothing more can be removed",
+    },
+    iterable=["keep"],
+)
+def minimise_task(
+    context: Context,
+    app: str,
+    profile: str = "",
+    keep: list[str] | None = None,
+    budget_minutes: float = 0.0,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Find the smallest kernel on which an application passes its checks, and write it as a profile."""
+    choice = images.Choice(app=app, profile=profile)
+    minimise.minimise(
+        PROJECT, choice, keep=tuple(keep or ()), budget_minutes=budget_minutes, as_json=json, verbose=verbose
+    )
+
+
 @task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})
 def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
@@ -317,6 +343,7 @@ namespace = Collection(
     budget_task,
     report,
     ladder,
+    minimise_task,
     clean,
     test,
     check,

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[3]
 
 TASKS = (
     *("setup", "apps", "profiles", "build", "run", "verify", "config", "clean", "test", "check"),
-    *("boot", "size", "memory", "budget", "report", "ladder"),
+    *("boot", "size", "memory", "budget", "report", "ladder", "minimise"),
     *("patches.checkout", "patches.export", "patches.port", "patches.check"),
 )
 
@@ -38,9 +38,11 @@ def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (("build", "--app", "hello", "--profile", "tyni"), "there is no profile 'tyni'; did you mean 'tiny'?"),
         (("build", "--app", "hello", "--machine", "mircovm"), "there is no machine 'mircovm'; did you mean 'microvm'?"),
         (("run", "--app", "nginx", "--forward", "eighty"), "cannot read the forward 'eighty'"),
+        (("minimise", "--app", "helo"), "there is no application 'helo'; did you mean 'hello'?"),
+        (("minimise", "--app", "hello", "--budget-minutes", "-1"), "the time cannot be negative"),
         (("run", "--app", "hello", "--memory", "2"), "a machine cannot have 2 MiB of memory"),
     ],
-    ids=["app", "profile", "machine", "forward", "memory"],
+    ids=["app", "profile", "machine", "forward", "minimise app", "minimise time", "memory"],
 )
 def test_wrong_names(words: tuple[str, ...], message: str) -> None:
     done = invoke(*words)

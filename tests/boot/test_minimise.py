@@ -1,0 +1,92 @@
+"""Minimising on real kernels: interrupted, gone on with, stopped by its budget, and written down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.boot.conftest import Workshop
+from unilinux.core.events import Event, NullSink, Progress, StepFinished
+from unilinux.core.store import Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.image.pipeline import Pipeline
+from unilinux.image.request import Request, make_plan
+from unilinux.minimise.candidates import keep_list, option_symbols
+from unilinux.minimise.profile import profile_text
+from unilinux.minimise.search import Job, minimise
+from unilinux.vm.accel import Accelerator
+
+pytestmark = [pytest.mark.boot, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+# hello doesn't need them; the first changes few objects, the second only packs bzImage again.
+PROFILE = """
+schema = 1
+summary = "tiny, with something that hello doesn't need"
+extends = "tiny"
+
+[kernel]
+FUTEX = "y"
+EVENTFD = "y"
+"""
+
+
+class Interrupting:
+    """A sink that presses Ctrl-C when a trial has ended."""
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, StepFinished) and event.name == "trial":
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def job(workshop: Workshop, tmp_path: Path) -> Job:
+    (workshop.layout.profiles / "fuller.toml").write_text(PROFILE)
+    progress = Progress(NullSink())
+    pipeline = Pipeline(
+        layout=workshop.layout,
+        store=Store(workshop.layout.store, logs=workshop.layout.logs, progress=progress),
+        fetcher=Fetcher(workshop.layout, progress),
+        jobs=os.cpu_count() or 1,
+    )
+    # Without the options, each of which would compile the whole kernel.
+    options: Mapping[str, str] = {symbol: "not in this test" for symbol, _ in option_symbols()}
+    return Job(
+        folder=tmp_path / "minimise",
+        plan=make_plan(Request(app="hello", profile="fuller"), workshop.layout),
+        pipeline=pipeline,
+        accelerator=Accelerator(name="tcg", reason="tests"),
+        progress=progress,
+        keep=keep_list(options),
+    )
+
+
+def test_an_interrupted_search_goes_on_where_it_was(job: Job, workshop: Workshop) -> None:
+    nothing = minimise(replace(job, budget_s=0.0))
+    assert not nothing.finding.shrunk.minimal
+    assert {"FUTEX", "EVENTFD"} <= set(nothing.finding.shrunk.untried)
+    assert nothing.made == 0
+
+    with pytest.raises(KeyboardInterrupt):
+        minimise(replace(job, progress=Progress(Interrupting())))
+    tried = [json.loads(line)["config"] for line in (job.folder / "journal.jsonl").read_text().splitlines()]
+    assert len(tried) == 1
+
+    found = minimise(job)
+    tried = [json.loads(line)["config"] for line in (job.folder / "journal.jsonl").read_text().splitlines()]
+    assert len(tried) == len(set(tried))
+    assert found.made == len(tried) - 1  # what was known wasn't tried again
+    assert found.finding.shrunk.minimal
+    assert {"FUTEX", "EVENTFD"} <= found.finding.shrunk.taken.keys()
+    assert found.finding.shrunk.verdict.sizes is not None
+    assert found.baseline.verdict.sizes is not None
+    assert found.finding.shrunk.verdict.sizes.bzimage < found.baseline.verdict.sizes.bzimage
+
+    path = workshop.layout.profiles / f"{found.finding.name}.toml"
+    path.write_text(profile_text(found.finding))
+    written = job.pipeline.config(make_plan(Request(app="hello", profile=path.stem), workshop.layout))
+    assert written.config == found.finding.resolved.config

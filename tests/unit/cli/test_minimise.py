@@ -1,0 +1,111 @@
+"""What minimising answers, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unilinux.cli import minimise as task
+from unilinux.cli.images import Choice
+from unilinux.cli.minimise import Cost
+from unilinux.core.layout import Layout
+from unilinux.image.request import Request, make_plan
+from unilinux.kconfig.resolved import Resolved, Source, SymbolState
+from unilinux.kconfig.variation import Variation
+from unilinux.minimise.profile import Finding
+from unilinux.minimise.search import Job, Outcome
+from unilinux.minimise.shrink import Shrunk
+from unilinux.minimise.trials import Baseline
+from unilinux.minimise.verdict import Sizes, Verdict
+
+PROJECT = Path(__file__).parents[3]
+VERDICT = Verdict(ok=True, sizes=Sizes(vmlinux=6_000_000, bzimage=900_000, reach=8_000_000))
+RESOLVED = Resolved(
+    config="",
+    kernel_version="6.12.117",
+    symbols={"FUTEX": SymbolState(name="FUTEX", kind="bool", value="y", source=Source.ASKED)},
+)
+
+
+def outcome(*, minimal: bool) -> Outcome:
+    plan = make_plan(Request(app="hello"), Layout(project=PROJECT, cache=PROJECT / "none", build=PROJECT / "build"))
+    untried = () if minimal else ("FUTEX", "EPOLL")
+    shrunk = Shrunk(
+        changes={"LOG_BUF_SHIFT": "12"},
+        verdict=VERDICT,
+        taken={"LOG_BUF_SHIFT": "LOG_BUF_SHIFT=12"},
+        stays={},
+        minimal=minimal,
+        untried=untried,
+    )
+    return Outcome(
+        finding=Finding(plan=plan, resolved=RESOLVED, shrunk=shrunk, keep={"BUG": "why"}, trials=20),
+        variation=Variation(resolved=RESOLVED, changes=()),
+        baseline=Baseline(verdict=VERDICT, may_say=frozenset(), must_say=frozenset(), timeout_s=10.0),
+        made=12,
+    )
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The search, the build and the measurements, each with a made-up result."""
+    jobs: list[Job] = []
+
+    def search(job: Job) -> Outcome:
+        jobs.append(job)
+        return outcome(minimal=job.budget_s is None)
+
+    costs = [
+        Cost(symbols=467, vmlinux=8_000_000, bzimage=1_225_728, stage="main", boot=5_600_000, memory_mib=15),
+        Cost(symbols=460, vmlinux=6_000_000, bzimage=899_584, stage="main", boot=7_600_000, memory_mib=13),
+    ]
+    monkeypatch.setattr(task, "search", search)
+    monkeypatch.setattr(task, "_write", lambda here, job, found: PROJECT / "configs/profiles/hello-minimal.toml")
+    monkeypatch.setattr(task, "build_specimen", lambda here, choice: choice)
+    monkeypatch.setattr(task, "cost", lambda here, specimen: costs.pop(0))
+    return jobs
+
+
+def test_before_and_after_stand_side_by_side(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=0, as_json=False, verbose=False)
+    out = capsys.readouterr().out
+    assert "tiny" in out.splitlines()[0]
+    assert "hello-minimal" in out.splitlines()[0]
+    assert out.splitlines()[3].split() == ["bzImage,", "bytes", "1,225,728", "899,584"]
+    assert "12 trials in this run, 20 in all" in out
+    assert "./x build --app hello --profile hello-minimal" in out
+    assert "NOT MINIMAL" not in out
+    assert fakes[0].keep["SYN_COOKIES"]
+
+
+def test_time_that_was_up_is_said_with_how_to_go_on(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=2, as_json=False, verbose=False)
+    assert fakes[0].budget_s == 120
+    assert "NOT MINIMAL YET: the time was up before FUTEX EPOLL; the same command goes on" in capsys.readouterr().out
+
+
+def test_json(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=2, as_json=True, verbose=False)
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["app"], answer["from"], answer["profile"]) == ("hello", "tiny", "hello-minimal")
+    assert (answer["minimal"], answer["untried"]) == (False, ["FUTEX", "EPOLL"])
+    assert answer["before"]["boot_instructions"] == {"main": 5_600_000}
+    assert answer["after"]["least_memory_mib"] == 13
+    assert answer["kept"] == {"BUG": "why"}
+
+
+def test_keeping_what_is_not_on_is_refused(
+    fakes: list[Job], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Configured:
+        def config(self, plan: object) -> Resolved:
+            return RESOLVED
+
+    monkeypatch.setattr(task, "pipeline", lambda here: Configured())
+    with pytest.raises(SystemExit) as caught:
+        task.minimise(PROJECT, Choice(app="hello"), keep=("FUTX",), budget_minutes=0, as_json=False, verbose=False)
+    assert caught.value.code == 2
+    assert "--keep FUTX: it is not on in hello-tiny; did you mean FUTEX?" in capsys.readouterr().err
+    assert fakes == []

@@ -1,0 +1,160 @@
+"""Trials with a bench that compiles nothing and a prover that boots nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from unilinux.core.errors import BuildError, HostError, VerifyError
+from unilinux.core.events import NullSink, Progress
+from unilinux.kconfig.varying import Varying, varying
+from unilinux.kconfig.wish import Layer, Origin, Wish
+from unilinux.minimise.bench import Built
+from unilinux.minimise.journal import Journal
+from unilinux.minimise.proof import Proof
+from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline
+from unilinux.minimise.verdict import Sizes
+
+MINI = Path(__file__).parents[2] / "data" / "kconfig" / "mini"
+SAID = frozenset({"Hello", "# ms have passed"})
+PROGRESS = Progress(NullSink())
+
+
+class FakeBench:
+    def __init__(self, failures: Mapping[str, Exception] | None = None) -> None:
+        self.built: list[str] = []
+        self._failures = failures or {}
+
+    def build(self, config: str) -> Built:
+        self.built.append(config)
+        for text, failure in self._failures.items():
+            if text in config:
+                raise failure
+        size = len(config)
+        return Built(vmlinux=Path("vmlinux"), sizes=Sizes(vmlinux=size, bzimage=size, reach=size))
+
+
+class FakeProver:
+    """Gives these proofs in turn, the last one from then on."""
+
+    def __init__(self, *proofs: Proof) -> None:
+        self._proofs = list(proofs)
+        self.timeouts: list[float] = []
+
+    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
+        self.timeouts.append(timeout_s)
+        return self._proofs.pop(0) if len(self._proofs) > 1 else self._proofs[0]
+
+
+def good(seconds: float = 1.0, said: frozenset[str] = SAID) -> Proof:
+    return Proof(failure="", said=said, seconds=seconds)
+
+
+def bad(failure: str = "http: refused") -> Proof:
+    return Proof(failure=failure, said=SAID, seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Varying]:
+    wishes = tuple(Wish(name, "y", Origin("p.toml", 1)) for name in ("NET", "INET", "FUTEX"))
+    with varying(MINI, (Layer(name="p", wishes=wishes),)) as found:
+        yield found
+
+
+@pytest.fixture
+def trials(kernel: Varying, tmp_path: Path) -> Callable[..., KernelTrials]:
+    def made(bench: FakeBench, prover: FakeProver) -> KernelTrials:
+        baseline = find_baseline(kernel.original.config, FakeBench(), FakeProver(good()), PROGRESS)
+        journal = Journal(tmp_path / "journal.jsonl", "c")
+        return KernelTrials(kernel, bench, prover, baseline=baseline, journal=journal, progress=PROGRESS)
+
+    return made
+
+
+def baseline(*proofs: Proof) -> Baseline:
+    return find_baseline("CONFIG_A=y\n", FakeBench(), FakeProver(*proofs), PROGRESS)
+
+
+def test_the_baseline_sets_the_deadline() -> None:
+    assert baseline(good(2.0), good(5.0), good(3.0)).timeout_s == 20.0
+    assert baseline(good(0.1)).timeout_s == 10.0
+
+
+def test_what_the_baseline_says_sometimes_may_be_said_and_need_not() -> None:
+    found = baseline(good(), good(said=SAID | {"sometimes"}), good())
+    assert found.may_say == SAID | {"sometimes"}
+    assert found.must_say == SAID
+
+
+def test_a_baseline_that_fails_is_not_minimised() -> None:
+    with pytest.raises(VerifyError, match="fails on the kernel to start from") as caught:
+        baseline(bad("http: refused"))
+    assert caught.value.details == ("http: refused",)
+
+
+def test_a_flaky_baseline_is_said_to_be() -> None:
+    with pytest.raises(VerifyError, match=r"flaky: it failed in 1 of 3 boots") as caught:
+        baseline(good(), bad("http: 10 s are over"), good())
+    assert caught.value.details == ("http: 10 s are over",)
+
+
+def test_a_configuration_is_tried_once_even_by_another_run(trials: Callable[..., KernelTrials]) -> None:
+    first_bench, second_bench = FakeBench(), FakeBench()
+    verdict = trials(first_bench, FakeProver(good())).attempt({"FUTEX": "n"}, "without FUTEX")
+    again = trials(second_bench, FakeProver(bad()))
+    assert again.attempt({"FUTEX": "n"}, "without FUTEX") == verdict
+    assert (len(first_bench.built), len(second_bench.built)) == (1, 0)
+    assert again.made == 0
+
+
+def test_the_same_configuration_by_other_changes_is_not_tried_again(trials: Callable[..., KernelTrials]) -> None:
+    bench = FakeBench()
+    one = trials(bench, FakeProver(good()))
+    one.attempt({"NET": "n"}, "")
+    one.attempt({"NET": "n", "INET": "n"}, "")  # INET can't be without NET anyway
+    assert len(bench.built) == 1
+
+
+def test_what_cannot_be_built_is_a_verdict(trials: Callable[..., KernelTrials]) -> None:
+    failure = BuildError("compiling failed", details=["mm/slab.c:1: error: no such thing"])
+    verdict = trials(FakeBench({"# CONFIG_FUTEX is not set": failure}), FakeProver(good())).attempt({"FUTEX": "n"}, "")
+    assert (verdict.ok, verdict.reason) == (False, "it can't be built: mm/slab.c:1: error: no such thing")
+
+
+def test_a_full_disk_is_no_verdict_and_is_not_remembered(trials: Callable[..., KernelTrials]) -> None:
+    one = trials(FakeBench({"# CONFIG_FUTEX is not set": HostError("no space")}), FakeProver(good()))
+    with pytest.raises(HostError):
+        one.attempt({"FUTEX": "n"}, "")
+    bench = FakeBench()
+    assert trials(bench, FakeProver(good())).attempt({"FUTEX": "n"}, "").ok
+    assert len(bench.built) == 1
+
+
+def test_one_late_boot_does_not_decide(trials: Callable[..., KernelTrials]) -> None:
+    assert trials(FakeBench(), FakeProver(bad(), good())).attempt({"FUTEX": "n"}, "").ok
+
+
+def test_two_failed_boots_do(trials: Callable[..., KernelTrials]) -> None:
+    verdict = trials(FakeBench(), FakeProver(bad())).attempt({"FUTEX": "n"}, "")
+    assert (verdict.ok, verdict.reason) == (False, "http: refused")
+    assert verdict.sizes is not None
+
+
+def test_new_words_on_the_console_are_a_failure(trials: Callable[..., KernelTrials]) -> None:
+    prover = FakeProver(good(said=SAID | {"[emerg] eventfd() failed"}))
+    verdict = trials(FakeBench(), prover).attempt({"FUTEX": "n"}, "")
+    assert verdict.reason == "the console says what it did not say before: '[emerg] eventfd() failed'"
+
+
+def test_missing_words_on_the_console_are_a_failure(trials: Callable[..., KernelTrials]) -> None:
+    verdict = trials(FakeBench(), FakeProver(good(said=frozenset({"Hello"})))).attempt({"FUTEX": "n"}, "")
+    assert verdict.reason == "the console no longer says '# ms have passed'"
+
+
+def test_refusals_are_kconfigs_own(trials: Callable[..., KernelTrials]) -> None:
+    one = trials(FakeBench(), FakeProver(good()))
+    assert "selected by NET" in one.refused({"BPF": "n"}, "BPF")
+    assert one.refused({"FUTEX": "n"}, "FUTEX") == ""
+    assert one.effect({"BPF": "n"}) == one.effect({})

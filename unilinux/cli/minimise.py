@@ -1,0 +1,191 @@
+"""Minimising an application's kernel: the search, the profile, and what it saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unilinux.cli.images import Choice, pipeline
+from unilinux.cli.least_memory import find_least_memory
+from unilinux.cli.session import Session, session
+from unilinux.cli.specimen import Specimen, build_specimen, count
+from unilinux.core.errors import ConfigError, UsageError, VerifyError
+from unilinux.core.files import write_atomically
+from unilinux.core.suggest import did_you_mean
+from unilinux.image.pipeline import Variant
+from unilinux.image.request import Plan
+from unilinux.machine.spec import LEAST_MEMORY_MIB
+from unilinux.minimise.candidates import keep_list
+from unilinux.minimise.profile import profile_text
+from unilinux.minimise.proof import BootProver
+from unilinux.minimise.search import Job, Outcome
+from unilinux.minimise.search import minimise as search
+from unilinux.vm.choice import choose_accelerator
+
+_MEMORY_TIMEOUT_S = 30.0
+_FINAL_BOOTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an image costs. ``boot`` are the instructions up to ``stage``, since reset; memory in MiB."""
+
+    symbols: int
+    vmlinux: int
+    bzimage: int
+    stage: str
+    boot: int
+    memory_mib: int
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "symbols": self.symbols,
+            "vmlinux_bytes": self.vmlinux,
+            "bzimage_bytes": self.bzimage,
+            "boot_instructions": {self.stage: self.boot},
+            "least_memory_mib": self.memory_mib,
+        }
+
+
+def minimise(
+    project: Path, choice: Choice, *, keep: Sequence[str], budget_minutes: float, as_json: bool, verbose: bool
+) -> None:
+    """Search, build and verify what was found, write it as a profile, and measure before and after."""
+    with session(project, as_json=as_json, verbose=verbose) as here:
+        if budget_minutes < 0:
+            raise UsageError("the time cannot be negative", hint="--budget-minutes 60, or 0 for as long as it takes")
+        plan = choice.plan(here)
+        job = Job(
+            folder=here.layout.cache / "minimise" / plan.name,
+            plan=plan,
+            pipeline=pipeline(here),
+            accelerator=choose_accelerator("auto", here.layout.cache),
+            progress=here.progress,
+            keep=keep_list(_kept_by_user(here, plan, keep)),
+            budget_s=budget_minutes * 60 or None,
+        )
+        with here.progress.step("minimise", f"minimising {plan.name}"):
+            outcome = search(job)
+        path = _write(here, job, outcome)
+        before = cost(here, build_specimen(here, choice))
+        after = cost(here, build_specimen(here, Choice(app=choice.app, profile=outcome.finding.name)))
+        document = _document(outcome, path, before, after)
+        here.answer(document, lambda: _text(plan, outcome, path, before, after))
+
+
+def _kept_by_user(here: Session, plan: Plan, keep: Sequence[str]) -> dict[str, str]:
+    """What ``--keep`` adds.
+
+    :raise UsageError: a symbol that isn't on: there is nothing to keep.
+    """
+    if not keep:
+        return {}
+    resolved = pipeline(here).config(plan)
+    for symbol in keep:
+        if resolved.value(symbol) in ("n", ""):
+            near = did_you_mean(symbol, resolved.symbols)
+            raise UsageError(
+                f"--keep {symbol}: it is not on in {plan.name}" + (f"; did you mean {near}?" if near else ""),
+                hint=f"./x config --app {plan.app.manifest.name} --profile {plan.profile.name} lists what is",
+            )
+    return dict.fromkeys(keep, "asked for by --keep")
+
+
+def _write(here: Session, job: Job, outcome: Outcome) -> Path:
+    """Build what was found as it will be built from the profile, verify it, and write the profile.
+
+    :raise VerifyError: it fails when it is built from nothing.
+    :raise ConfigError: the profile as written makes another configuration.
+    """
+    finding, plan = outcome.finding, job.plan.forwarding(job.plan.app.manifest.run.ports)
+    variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
+    with here.progress.step("build", f"building {finding.name} as it will be from now on"):
+        image = pipeline(here).build(job.plan, variant=variant)
+    prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=image.folder / "proof", tick=None)
+    for number in range(1, _FINAL_BOOTS + 1):
+        proof = prover.prove(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
+        if not proof.ok:
+            raise VerifyError(
+                f"what was found does not pass when it is built from nothing (boot {number} of {_FINAL_BOOTS})",
+                details=[proof.failure],
+                hint=f"no profile was written; the image is {image.folder}",
+            )
+    path = here.layout.profiles / f"{finding.name}.toml"
+    write_atomically(path, profile_text(finding))
+    written = pipeline(here).config(Choice(app=plan.app.manifest.name, profile=finding.name).plan(here))
+    if written.config != finding.resolved.config:
+        differ = sorted(
+            name
+            for name in written.symbols.keys() | finding.resolved.symbols.keys()
+            if written.value(name) != finding.resolved.value(name)
+        )
+        raise ConfigError(
+            f"{path} makes another configuration than the one that was found",
+            details=[f"{name}: {finding.resolved.value(name)} → {written.value(name)}" for name in differ],
+        )
+    return path
+
+
+def cost(here: Session, specimen: Specimen) -> Cost:
+    """Measure an image: one counted boot, its bytes, and the least memory.
+
+    :raise UniLinuxError: as the measurements do.
+    """
+    (counted,) = count(here, specimen)
+    stage = "ready" if counted.instructions("ready") is not None else "main"
+    least = find_least_memory(
+        here, specimen, low=LEAST_MEMORY_MIB, high=specimen.memory_mib, timeout_s=_MEMORY_TIMEOUT_S
+    )
+    record = specimen.image.record
+    return Cost(
+        symbols=record["config"]["symbols"],
+        vmlinux=record["artifacts"]["vmlinux"]["size"],
+        bzimage=record["artifacts"]["bzImage"]["size"],
+        stage=stage,
+        boot=counted.instructions(stage) or 0,
+        memory_mib=least.mib,
+    )
+
+
+def _document(outcome: Outcome, path: Path, before: Cost, after: Cost) -> dict[str, Any]:
+    shrunk = outcome.finding.shrunk
+    return {
+        "app": outcome.finding.plan.app.manifest.name,
+        "from": outcome.finding.plan.profile.name,
+        "profile": outcome.finding.name,
+        "path": str(path),
+        "minimal": shrunk.minimal,
+        "untried": list(shrunk.untried),
+        "trials": {"made": outcome.made, "known": outcome.finding.trials},
+        "taken": dict(shrunk.taken),
+        "stays": dict(shrunk.stays),
+        "kept": dict(outcome.finding.keep),
+        "before": before.document(),
+        "after": after.document(),
+    }
+
+
+def _text(plan: Plan, outcome: Outcome, path: Path, before: Cost, after: Cost) -> str:
+    finding = outcome.finding
+    rows = [
+        ("", plan.profile.name, finding.name),
+        ("symbols", f"{before.symbols:,}", f"{after.symbols:,}"),
+        ("vmlinux, bytes", f"{before.vmlinux:,}", f"{after.vmlinux:,}"),
+        ("bzImage, bytes", f"{before.bzimage:,}", f"{after.bzimage:,}"),
+        (f"instructions to {after.stage}", f"{before.boot:,}", f"{after.boot:,}"),
+        ("least memory, MiB", f"{before.memory_mib}", f"{after.memory_mib}"),
+    ]
+    lines = [f"{name:24} {was:>14} {now:>{max(14, len(finding.name))}}" for name, was, now in rows]
+    lines += ["", f"{outcome.made} trials in this run, {finding.trials} in all", f"profile  {path}"]
+    if not finding.shrunk.minimal:
+        lines += _unfinished(finding.shrunk.untried)
+    manifest = plan.app.manifest
+    return "\n".join([*lines, f"build it  ./x build --app {manifest.name} --profile {finding.name}"])
+
+
+def _unfinished(names: Sequence[str]) -> list[str]:
+    shown = " ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return [f"NOT MINIMAL YET: the time was up before {shown}; the same command goes on from here"]

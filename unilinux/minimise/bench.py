@@ -1,0 +1,144 @@
+"""A working folder of kernel objects that is changed from one configuration to the next.
+
+kbuild compiles what a changed symbol touches and no more, so that a trial takes
+seconds where a compile in the store takes minutes. What comes out serves to decide;
+the image that is kept in the end is made by the store, from nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from unilinux.core.command import run
+from unilinux.core.errors import BuildError, HostError
+from unilinux.core.events import Progress
+from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically
+from unilinux.core.store import Output
+from unilinux.kernel.kbuild import INITRAMFS, parse_config
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
+from unilinux.kernel.source import KernelTree
+from unilinux.minimise.verdict import Sizes
+from unilinux.vm.footprint import loaded_end
+
+# A kernel's objects and what the linker makes of them.
+_LEAST_FREE_BYTES = 1 << 30
+_NO_SPACE = "No space left on device"
+_VIEW, _SEED, _TOOLS = "view", "seed", "tools"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A kernel to boot; the next build overwrites it."""
+
+    vmlinux: Path
+    sizes: Sizes
+
+
+class Bench(Protocol):
+    """Builds one configuration after the other."""
+
+    def build(self, config: str) -> Built:
+        """Build the ``.config`` text with the application.
+
+        :raise BuildError: the compiler or linker said no.
+        :raise HostError: the disk is full.
+        """
+
+
+class KernelBench:
+    """The bench of one application in ``folder``; made by :func:`kernel_bench`, which locks it."""
+
+    def __init__(self, folder: Path, tree: KernelTree, archive: Path, progress: Progress) -> None:
+        self._folder = folder
+        self._tree = tree
+        self._archive = archive
+        self._progress = progress
+        self._tools = compiler_wrapper(folder / _TOOLS)
+
+    def build(self, config: str) -> Built:
+        """See :class:`Bench`. Takes seconds to minutes, as many objects as the change touches."""
+        self._require_space()
+        log = self._folder / "make.log"
+        log.unlink(missing_ok=True)
+        with (
+            explained_disk_errors(self._folder),
+            self._progress.step("build", "building") as step,
+            view(self._tree.path, self._folder / _VIEW) as place,
+        ):
+            objects = place / OBJECTS
+            _write_if_changed(objects / ".config", config.encode())
+            _write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
+            try:
+                label = f"compiling Linux {self._tree.release}"
+                make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label)
+            except BuildError as error:
+                self._require_space(error)
+                raise
+            _check(config, (objects / ".config").read_text(encoding="utf-8"))
+            return self._result(objects, log)
+
+    def _result(self, objects: Path, log: Path) -> Built:
+        vmlinux = self._folder / "vmlinux"
+        run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], log=log)
+        bzimage = objects / "arch/x86/boot/bzImage"
+        sizes = Sizes(vmlinux=vmlinux.stat().st_size, bzimage=bzimage.stat().st_size, reach=loaded_end(vmlinux))
+        return Built(vmlinux=vmlinux, sizes=sizes)
+
+    def _require_space(self, error: BuildError | None = None) -> None:
+        """A full disk is the host's failure: it says nothing about the configuration."""
+        free = shutil.disk_usage(self._folder).free
+        if free < _LEAST_FREE_BYTES or (error is not None and any(_NO_SPACE in line for line in error.details)):
+            raise HostError(
+                f"{free >> 20} MiB are left on the disk of {self._folder}, too little to build kernels",
+                hint="free some space and start the same command again: it goes on where it was",
+            ) from error
+
+
+@contextmanager
+def kernel_bench(
+    folder: Path, tree: KernelTree, archive: Path, *, seed: Callable[[], Output], progress: Progress
+) -> Iterator[KernelBench]:
+    """The bench in ``folder``, locked. One of another kernel tree is made anew from the objects of ``seed``.
+
+    :raise HostError: the disk is full or read-only.
+    """
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        waiting = progress.note
+        with locked(folder / "lock", lambda: waiting(f"another run works in {folder}: waiting for its end")):
+            marker = folder / _SEED
+            if not marker.exists() or marker.read_text(encoding="utf-8") != tree.output.digest:
+                marker.unlink(missing_ok=True)
+                remove_tree(folder / _VIEW)
+                copy_view(seed().path, folder / _VIEW)
+                write_atomically(marker, tree.output.digest)
+            yield KernelBench(folder, tree, archive, progress)
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    """A newer file alone would make kbuild do more than it has to."""
+    if not path.exists() or path.read_bytes() != content:
+        beside = path.with_name(f"{path.name}.new")
+        beside.write_bytes(content)
+        os.replace(beside, path)
+
+
+def _check(asked: str, got: str) -> None:
+    """Kconfig, which make runs again, must agree with what was resolved.
+
+    :raise BuildError: it doesn't; each symbol is named.
+    """
+    before, after = parse_config(asked), parse_config(got)
+    changed = [
+        f"{name}: asked for {before.get(name, 'n')}, got {after.get(name, 'n')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name, "n") != after.get(name, "n")
+    ]
+    if changed:
+        raise BuildError("the kernel's Kconfig made something else of the configuration", details=changed)

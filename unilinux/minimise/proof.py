@@ -1,0 +1,146 @@
+"""Whether a kernel still does its job: the manifest's checks, a timer that ticks, a console that says the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from unilinux.core.errors import BootError
+from unilinux.image.request import Plan
+from unilinux.verify.result import CheckResult, Entry
+from unilinux.verify.verify import Stop, check_machine
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.native import NativeRunner
+from unilinux.vm.outcome import Exited
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+# What hello, which the clock's proof is, says after its nap.
+_TICK = "10 ms have passed"
+# Digits and addresses differ from run to run.
+_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+# The terminal's echo of what asks an application to end: it comes in the middle of some line or other.
+_ECHO = re.compile(r"\^[C\\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How one boot went.
+
+    ``failure`` is empty if all was well; ``said`` are the console's lines without their numbers.
+    """
+
+    failure: str
+    said: frozenset[str]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether all was well."""
+        return not self.failure
+
+
+class Prover(Protocol):
+    """Boots kernels and looks at what they do."""
+
+    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
+        """Boot, check, stop; ``timeout_s`` is for each check, and what is late fails.
+
+        :raise HostError: the host lacks something: QEMU, a free port.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithInitrd(Accelerator):
+    """An accelerator whose machine has an initial RAM disk, which the kernel unpacks over the one inside it."""
+
+    initrd: Path
+
+    def qemu(self, cpus: int) -> tuple[str, ...]:
+        """QEMU arguments."""
+        return (*Accelerator.qemu(self, cpus), "-initrd", str(self.initrd))
+
+
+class _FailedError(Exception):
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__(result.detail)
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootProver:
+    """Proves with the application's own manifest.
+
+    ``tick`` is the initramfs of an application that sleeps on a timer and ends: booted
+    in the same kernel, it shows what a server's answers don't, that the clock ticks.
+    None if the application itself does so.
+    """
+
+    plan: Plan
+    accelerator: Accelerator
+    evidence: Path
+    tick: Path | None
+
+    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
+        """See :class:`Prover`."""
+        proof = self._application(vmlinux, timeout_s)
+        if not proof.ok or self.tick is None:
+            return proof
+        failure = self._clock(vmlinux, self.tick, timeout_s)
+        return Proof(failure=failure, said=proof.said, seconds=proof.seconds)
+
+    def _boot(self, vmlinux: Path, kind: str) -> Boot:
+        return Boot(machine=self.plan.machine, kernel=vmlinux, evidence=self.evidence / kind, cmdline=self.plan.cmdline)
+
+    def _application(self, vmlinux: Path, timeout_s: float) -> Proof:
+        manifest, entry = self.plan.app.manifest, self.plan.entry
+        stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
+        try:
+            with Vm.start(self._boot(vmlinux, "trial"), NativeRunner(self.accelerator)) as vm:
+                try:
+                    check_machine(
+                        vm,
+                        manifest.verify,
+                        stop,
+                        entry=Entry(ring=entry.ring, syscall=entry.syscall),
+                        timeout_s=timeout_s,
+                        on_result=_require,
+                    )
+                    failure = ""
+                except _FailedError as failed:
+                    failure = f"{failed.result.kind}: {failed.result.detail}"
+                seconds = vm.elapsed_s
+                vm.kill()
+                return Proof(
+                    failure=failure, said=plain_lines(line.text for line in vm.console.lines()), seconds=seconds
+                )
+        except BootError as error:  # the kernel alone is larger than the memory
+            return Proof(failure=error.message, said=frozenset(), seconds=0.0)
+
+    def _clock(self, vmlinux: Path, tick: Path, timeout_s: float) -> str:
+        accelerator = WithInitrd(
+            name=self.accelerator.name,
+            reason=self.accelerator.reason,
+            tsc_khz=self.accelerator.tsc_khz,
+            initrd=tick,
+        )
+        with Vm.start(self._boot(vmlinux, "clock"), NativeRunner(accelerator)) as vm:
+            outcome = vm.wait(timeout_s=timeout_s, awaited="the end of a nap of 10 ms")
+            if outcome == Exited(0) and any(_TICK in line.text for line in vm.console.lines()):
+                return ""
+            return f"the clock: {outcome.explain()}"
+
+
+def plain_lines(lines: Iterable[str]) -> frozenset[str]:
+    """Lines of a console without what differs from run to run; blank ones left out."""
+    plain = (_VARIABLE.sub("#", _ECHO.sub("", line)).strip() for line in lines)
+    return frozenset(line for line in plain if line)
+
+
+def _require(result: CheckResult) -> None:
+    # The first failure decides; to wait for the others would only take time.
+    if not result.ok:
+        raise _FailedError(result)

@@ -1,0 +1,164 @@
+"""One run of the closed loop for an application: from its plan to the smallest configuration."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unilinux.core.errors import ConfigError
+from unilinux.core.events import Progress
+from unilinux.core.files import digest_bytes, digest_file
+from unilinux.image.pipeline import Pipeline
+from unilinux.image.request import Plan, Request, make_plan
+from unilinux.kconfig.variation import Variation
+from unilinux.kconfig.varying import Varying, varying
+from unilinux.kernel.kbuild import compile_objects
+from unilinux.kernel.make import tool_versions
+from unilinux.kernel.source import KernelTree
+from unilinux.minimise.bench import kernel_bench
+from unilinux.minimise.candidates import kept_here, option_symbols, options, removals
+from unilinux.minimise.journal import Journal
+from unilinux.minimise.profile import Evidence, Finding, profile_files
+from unilinux.minimise.proof import BootProver
+from unilinux.minimise.shrink import Shrunk, shrink
+from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline
+from unilinux.vm.accel import Accelerator
+
+# What the journal's verdicts depend on besides the code: to be raised when checks become stricter.
+_RULES = 1
+# The application that sleeps on a timer and ends, which proves that the clock ticks.
+_CLOCK_APP = "hello"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to minimise, and how long it may take (seconds; None: to the end).
+
+    ``folder`` has the bench and the journal, and keeps them between runs.
+    """
+
+    folder: Path
+    plan: Plan
+    pipeline: Pipeline
+    accelerator: Accelerator
+    progress: Progress
+    keep: Mapping[str, str]
+    evidence: Evidence = field(default_factory=dict)
+    budget_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What was found, the variation that it is, how the original did, and the trials made in this run."""
+
+    finding: Finding
+    variation: Variation
+    baseline: Baseline
+    made: int
+
+
+def minimise(job: Job) -> Outcome:
+    """Search. What was tried before isn't tried again, so that an interrupted run goes on where it was.
+
+    :raise VerifyError: verification fails or is flaky on the original.
+    :raise HostError: the disk is full, or the host lacks something.
+    :raise UniLinuxError: as building the original does.
+    """
+    plan, pipeline = job.plan, job.pipeline
+    plan = plan.forwarding(plan.app.manifest.run.ports)
+    deadline = None if job.budget_s is None else time.monotonic() + job.budget_s
+    tree = pipeline.tree(plan.kernel)
+    archive = pipeline.contents(plan).archive
+    tick = _clock_archive(job)
+    original = pipeline.config(plan)
+    journal = Journal(job.folder / "journal.jsonl", _context(plan, tree, archive, tick))
+    prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
+    with (
+        kernel_bench(
+            job.folder / "bench",
+            tree,
+            archive,
+            seed=lambda: compile_objects(tree, original.config, store=pipeline.store),
+            progress=job.progress,
+        ) as bench,
+        varying(tree.path, plan.layers(pipeline.layout)) as variations,
+    ):
+        baseline = find_baseline(original.config, bench, prover, job.progress)
+        trials = KernelTrials(variations, bench, prover, baseline=baseline, journal=journal, progress=job.progress)
+        shrunk = _shrink(
+            job, variations, trials, baseline, lambda: deadline is not None and time.monotonic() > deadline
+        )
+        variation = trials.variation(shrunk.changes)
+        keep = kept_here(variations.settings(shrunk.changes), variation.resolved, job.keep)
+    finding = Finding(
+        plan=job.plan,
+        resolved=variation.resolved,
+        shrunk=shrunk,
+        keep=keep,
+        trials=len(journal),
+        evidence=job.evidence,
+    )
+    return Outcome(finding=finding, variation=variation, baseline=baseline, made=trials.made)
+
+
+def _shrink(
+    job: Job, variations: Varying, trials: KernelTrials, baseline: Baseline, out_of_time: Callable[[], bool]
+) -> Shrunk:
+    files = profile_files(job.plan)
+    original = variations.original
+    return shrink(
+        trials,
+        baseline.verdict,
+        removals(variations.settings(), original, removable_from=files, keep=job.keep),
+        options(original, _known(variations), removable_from=files, keep=job.keep),
+        out_of_time=out_of_time,
+        used=job.evidence.keys(),
+    )
+
+
+def _known(variations: Varying) -> frozenset[str]:
+    """Those of the options' symbols that this kernel has, with values that they can have."""
+    found = set()
+    for symbol, value in option_symbols():
+        try:
+            variations.vary({symbol: value})
+        except ConfigError:
+            continue
+        found.add(symbol)
+    return frozenset(found)
+
+
+def _clock_archive(job: Job) -> Path | None:
+    """The initramfs that proves the clock; None if the application is that one."""
+    plan = job.plan
+    if plan.app.manifest.name == _CLOCK_APP:
+        return None
+    request = Request(
+        app=_CLOCK_APP,
+        profile=plan.profile.name,
+        board=plan.machine.spec.board,
+        ring=plan.entry.ring,
+        syscall=plan.entry.syscall,
+        kernel=plan.kernel,
+    )
+    return job.pipeline.contents(make_plan(request, job.pipeline.layout)).archive
+
+
+def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None) -> str:
+    """Stands for all that a verdict depends on, besides the configuration."""
+    manifest = plan.app.manifest
+    whole = {
+        "rules": _RULES,
+        "tree": tree.output.digest,
+        "tools": dict(tool_versions()),
+        "initramfs": digest_file(archive),
+        "tick": digest_file(tick) if tick else None,
+        "verify": [check.model_dump(mode="json") for check in manifest.verify],
+        "run": manifest.run.model_dump(mode="json"),
+        "machine": plan.machine.describe(),
+        "cmdline": list(plan.cmdline),
+    }
+    return digest_bytes(json.dumps(whole, sort_keys=True).encode())[:16]

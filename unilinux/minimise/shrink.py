@@ -1,0 +1,236 @@
+"""The search: what can go, and which values make it smaller. Knows no kernel, only verdicts.
+
+Each build is dear and each change may touch all objects, so everything is tried at
+once: the values that make it smaller, and without all symbols that nothing speaks
+for. A group that fails is tried in halves, down to single changes. A symbol that
+failed is tried again after others have gone, until a whole round finds nothing more
+to take away: then no single symbol can be removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from unilinux.minimise.candidates import Move, Option
+from unilinux.minimise.verdict import Sizes, Trials, Verdict
+
+# bzImage is padded: what differs by less is no gain or loss.
+NOISE_BYTES = 512
+
+
+class _OutOfTimeError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """The smallest configuration found.
+
+    ``changes`` count from the original; ``taken`` are the moves and options that they
+    came from, with words about the gain, ``stays`` symbols that can't go, with the
+    reason. ``minimal`` says that no single symbol can be removed; else time ran out
+    and ``untried`` are those that were not tried in this configuration.
+    """
+
+    changes: Mapping[str, str]
+    verdict: Verdict
+    taken: Mapping[str, str]
+    stays: Mapping[str, str]
+    minimal: bool
+    untried: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _State:
+    verdict: Verdict
+    changes: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, str] = field(default_factory=dict)
+    stays: dict[str, str] = field(default_factory=dict)
+    settled: dict[str, str] = field(default_factory=dict)  # by symbol the configuration that it was tried in
+    words: dict[str, str] = field(default_factory=dict)  # what to say of values that are taken
+    for_bytes: set[str] = field(default_factory=set)  # values that are no gain for the same bytes
+
+
+def shrink(
+    trials: Trials,
+    baseline: Verdict,
+    removals: Sequence[Move],
+    options: Sequence[Option],
+    *,
+    out_of_time: Callable[[], bool],
+    used: Collection[str] = (),
+) -> Shrunk:
+    """Search until no single symbol can be removed, or until ``out_of_time``.
+
+    ``used`` are symbols that something speaks for: they are not taken away in groups
+    with the others, so that those go at once.
+
+    :raise HostError: the host failed, not a configuration.
+    """
+    search = _Search(trials, out_of_time)
+    state = _State(baseline)
+    try:
+        early, late = [o for o in options if not _is_last(o)], [o for o in options if _is_last(o)]
+        state.words = {o.moves[0].name: f"{_words(o.moves[0])}: {o.why}" for o in early}
+        state.for_bytes = {option.moves[0].name for option in early if not option.at_run_time}
+        firsts = [option.moves[0] for option in early]
+        search.change(state, [*firsts, *(move for move in removals if move.name not in used)])
+        for option in early:
+            search.decide(state, option)
+        search.remove_singly(state, [move for move in removals if move.name in used])
+        search.rounds(state, removals)
+        for option in late:
+            search.decide(state, option)
+    except _OutOfTimeError:
+        return _result(state, trials, removals, options, minimal=False)
+    return _result(state, trials, removals, options, minimal=True)
+
+
+def _is_last(option: Option) -> bool:
+    """The compressor only sees what is left, and takes long."""
+    return option.name.startswith("KERNEL_")
+
+
+def _result(
+    state: _State, trials: Trials, removals: Sequence[Move], options: Sequence[Option], *, minimal: bool
+) -> Shrunk:
+    untried: tuple[str, ...] = ()
+    if not minimal:
+        here = trials.effect(state.changes)
+        undecided = [option.name for option in options if option.name not in (*state.taken, *state.stays)]
+        open_still = [
+            move.name
+            for move in removals
+            if state.settled.get(move.name) != here and trials.effect({**state.changes, **move.changes}) != here
+        ]
+        untried = (*undecided, *open_still)
+    return Shrunk(
+        changes=dict(state.changes),
+        verdict=state.verdict,
+        taken=dict(state.taken),
+        stays={name: why for name, why in state.stays.items() if name not in state.taken},
+        minimal=minimal,
+        untried=untried,
+    )
+
+
+class _Search:
+    def __init__(self, trials: Trials, out_of_time: Callable[[], bool]) -> None:
+        self._trials = trials
+        self._out_of_time = out_of_time
+
+    def decide(self, state: _State, option: Option) -> None:
+        """Take the option's value with the smallest image, if it is smaller than what there is."""
+        if len(option.moves) == 1 and option.name in (*state.taken, *state.stays):
+            return
+        best: tuple[Verdict, Move] | None = None
+        reasons = []
+        here = self._trials.effect(state.changes)
+        for move in option.moves:
+            changes = {**state.changes, **move.changes}
+            refusal = self._trials.refused(changes, move.name)
+            if refusal or self._trials.effect(changes) == here:
+                reasons.append(refusal or f"{move.name} is so already")
+                continue
+            verdict = self._attempt(changes, _words(move))
+            against = best[0] if best else state.verdict
+            loss = "" if not verdict.ok else _loss(against, verdict, at_run_time=option.at_run_time and best is None)
+            if verdict.ok and not loss:
+                best = (verdict, move)
+            else:
+                reasons.append(f"{_words(move)}: {verdict.reason or loss}")
+        if best is None:
+            state.stays[option.name] = "; ".join(reasons)
+        else:
+            verdict, move = best
+            self._accept(state, verdict, move.changes, {option.name: f"{_words(move)}: {option.why}"})
+
+    def change(self, state: _State, moves: Sequence[Move]) -> None:
+        """Make as many of these changes as go, in as large groups as possible."""
+        moves = self._effective(state, moves)
+        if not moves:
+            return
+        changes = _with(state, moves)
+        verdict = self._attempt(changes, _group_words(moves))
+        same_will_do = len(moves) > 1 or moves[0].name not in state.for_bytes
+        loss = _loss(state.verdict, verdict, at_run_time=same_will_do) if verdict.ok else verdict.reason
+        if not loss:
+            self._accept(state, verdict, changes, {m.name: state.words.get(m.name, "taken away") for m in moves})
+        elif len(moves) == 1:
+            state.stays[moves[0].name] = loss
+            state.settled[moves[0].name] = self._trials.effect(state.changes)
+        else:
+            middle = len(moves) // 2
+            self.change(state, moves[:middle])
+            self.change(state, moves[middle:])
+
+    def remove_singly(self, state: _State, moves: Sequence[Move]) -> None:
+        """One after the other: nothing is hoped for from a group."""
+        for move in moves:
+            if state.settled.get(move.name) != self._trials.effect(state.changes):
+                self.change(state, [move])
+
+    def rounds(self, state: _State, moves: Sequence[Move]) -> None:
+        """Try what stayed again, singly, until nothing goes any more."""
+        while True:
+            before = self._trials.effect(state.changes)
+            self.remove_singly(state, moves)
+            if self._trials.effect(state.changes) == before:
+                return
+
+    def _effective(self, state: _State, moves: Sequence[Move]) -> list[Move]:
+        """Those that would change something and that Kconfig allows by themselves or with the others."""
+        here = self._trials.effect(state.changes)
+        together = _with(state, moves)
+        found = []
+        for move in moves:
+            refusal = self._trials.refused(together, move.name)
+            if refusal:
+                state.stays[move.name] = refusal
+                state.settled[move.name] = here
+            elif self._trials.effect({**state.changes, **move.changes}) == here and len(moves) == 1:
+                state.settled[move.name] = here  # it went with something else
+            else:
+                found.append(move)
+        if len(found) > 1 and self._trials.effect(_with(state, found)) == here:
+            return []
+        return found
+
+    def _attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+        if self._out_of_time():
+            raise _OutOfTimeError
+        return self._trials.attempt(changes, label)
+
+    def _accept(self, state: _State, verdict: Verdict, changes: Mapping[str, str], taken: Mapping[str, str]) -> None:
+        gain = _gain(state.verdict.sizes, verdict.sizes)
+        state.taken.update({name: f"{words}{gain if len(taken) == 1 else ''}" for name, words in taken.items()})
+        state.changes.update(changes)
+        state.verdict = verdict
+
+
+def _with(state: _State, moves: Sequence[Move]) -> dict[str, str]:
+    return {**state.changes, **{symbol: value for move in moves for symbol, value in move.changes.items()}}
+
+
+def _loss(before: Verdict, after: Verdict, *, at_run_time: bool) -> str:
+    """Why the second isn't better, empty if it is; ``at_run_time``: as good in bytes is enough."""
+    assert before.sizes is not None
+    assert after.sizes is not None
+    grown = after.sizes.bzimage - before.sizes.bzimage
+    least = NOISE_BYTES if at_run_time else 0
+    return "" if grown < least or (at_run_time and grown == least) else f"saves nothing: bzImage {grown:+,} bytes"
+
+
+def _gain(before: Sizes | None, after: Sizes | None) -> str:
+    if before is None or after is None:
+        return ""
+    return f" (bzImage {after.bzimage - before.bzimage:+,} bytes, vmlinux {after.vmlinux - before.vmlinux:+,})"
+
+
+def _words(move: Move) -> str:
+    return f"{move.name}={move.changes[move.name]}"
+
+
+def _group_words(moves: Sequence[Move]) -> str:
+    return " ".join(map(_words, moves[:4])) + (f" and {len(moves) - 4} more" if len(moves) > 4 else "")

@@ -1,0 +1,64 @@
+"""What a trial of a configuration found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Bytes of a kernel with its application: the files, and the physical address that its last byte is loaded to."""
+
+    vmlinux: int
+    bzimage: int
+    reach: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a configuration does its job; ``reason`` says why not, and is empty if it does.
+
+    ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took.
+    """
+
+    ok: bool
+    reason: str = ""
+    sizes: Sizes | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """The value that :meth:`to_json` was made from.
+
+        :raise KeyError: it lacks a value.
+        :raise TypeError: it has others.
+        """
+        sizes = data["sizes"]
+        return cls(
+            ok=bool(data["ok"]),
+            reason=str(data["reason"]),
+            sizes=Sizes(**sizes) if sizes else None,
+            seconds=float(data["seconds"]),
+        )
+
+
+class Trials(Protocol):
+    """Tries configurations, given as changes that all count from the same original."""
+
+    def effect(self, changes: Mapping[str, str]) -> str:
+        """What stands for the configuration: equal for equal ones. Cheap: nothing is built."""
+
+    def refused(self, changes: Mapping[str, str], name: str) -> str:
+        """Why Kconfig doesn't allow what ``changes`` asks of the symbol ``name``; empty if it does."""
+
+    def attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+        """Build, boot and verify. Failures of the configuration are verdicts, of the host errors.
+
+        :raise HostError: the disk is full, or a tool is missing.
+        """
