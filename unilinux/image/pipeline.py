@@ -34,6 +34,33 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What goes into a kernel: the built application, init, and the initramfs with both."""
+
+    built: Output
+    init: Output
+    initramfs: Output
+
+    @property
+    def archive(self) -> Path:
+        """The initramfs as a ``.cpio`` file."""
+        return self.initramfs.path / ARCHIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A configuration to build a plan with in place of its own.
+
+    ``label`` is added to the image's name, ``changes`` are the symbols whose values
+    were asked to be others; see :mod:`unilinux.kconfig.variation`.
+    """
+
+    label: str
+    resolved: Resolved
+    changes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
     """Builds images. ``jobs`` is how many compilers may run at once."""
 
@@ -57,14 +84,13 @@ class Pipeline:
         """
         return resolve_config(plan.layers(self.layout), self.tree(plan.kernel), self.store)
 
-    def build(self, plan: Plan) -> Image:
-        """The image, in its folder below ``build/``.
+    def contents(self, plan: Plan) -> Contents:
+        """The application and its init, built and packed; the kernel's configuration has no part in them.
 
         :raise BuildError: a compiler or linker said no.
         :raise UniLinuxError: as the other steps do.
         """
         tree = self.tree(plan.kernel)
-        resolved = resolve_config(plan.layers(self.layout), tree, self.store)
         headers = install_headers(tree, store=self.store)
         built = self._application(plan, headers)
         init = build_init(
@@ -78,19 +104,33 @@ class Pipeline:
         rootfs = root_files(
             plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
         )
-        initramfs = pack_initramfs(rootfs, self.store)
-        archive = initramfs.path / ARCHIVE
+        return Contents(built=built, init=init, initramfs=pack_initramfs(rootfs, self.store))
+
+    def build(self, plan: Plan, *, variant: Variant | None = None) -> Image:
+        """The image, in its folder below ``build/``.
+
+        With ``variant``, the plan with that configuration, in a folder of its own; no profile is written.
+
+        :raise BuildError: a compiler or linker said no.
+        :raise UniLinuxError: as the other steps do.
+        """
+        tree = self.tree(plan.kernel)
+        resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
+        contents = self.contents(plan)
         objects = compile_objects(tree, resolved.config, store=self.store)
-        kernel = link_image(tree, objects, archive, store=self.store)
+        kernel = link_image(tree, objects, contents.archive, store=self.store)
         record = make_record(
             plan,
             kernel=_kernel_record(tree),
             symbols=resolved.count,
             folder=kernel.output.path,
-            parts=_part_sizes(kernel, built=built, init=init, archive=archive),
+            parts=_part_sizes(kernel, contents),
             inputs={output.name: output.digest for output in (*self.store.outputs,)},
         )
-        folder = publish(kernel, resolved, record, self.layout.build / plan.name)
+        if variant is not None:
+            # No command line makes it.
+            record |= {"name": f"{plan.name}-{variant.label}", "varied": dict(variant.changes), "reproduce": None}
+        folder = publish(kernel, resolved, record, self.layout.build / record["name"])
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
     def _application(self, plan: Plan, headers: Output) -> Output:
@@ -122,13 +162,13 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
     }
 
 
-def _part_sizes(kernel: KernelImage, *, built: Output, init: Output, archive: Path) -> Mapping[str, int]:
+def _part_sizes(kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
-    application = sum(path.stat().st_size for path in built.path.rglob("*") if path.is_file())
+    application = sum(path.stat().st_size for path in contents.built.path.rglob("*") if path.is_file())
     return {
         "application": application,
-        "init": (init.path / "init").stat().st_size,
-        "initramfs": archive.stat().st_size,
+        "init": (contents.init.path / "init").stat().st_size,
+        "initramfs": contents.archive.stat().st_size,
         "vmlinux": kernel.vmlinux.stat().st_size,
         "bzImage": kernel.bzimage.stat().st_size,
     }

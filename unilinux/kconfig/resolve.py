@@ -69,10 +69,7 @@ def explain(tree: Path, layers: Sequence[Layer], symbol: str, *, toolchain: Tool
 def _ask(request: Mapping[str, Any], tree: Path, toolchain: Toolchain) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory(prefix="unilinux-kconfig-") as name:
         scratch = Path(name)
-        root = _without_spaces(tree.resolve(), scratch)
-        environment = kconfig_environment(root, toolchain, os.environ)
-        # Not installed packages only: this checkout's.
-        environment["PYTHONPATH"] = str(Path(unilinux.__file__).resolve().parents[1])
+        root, environment = place_for_kconfig(tree, toolchain, scratch)
         whole = {**request, "tree": str(root), "kernel_version": environment["KERNELVERSION"]}
         (scratch / "request.json").write_text(json.dumps(whole), encoding="utf-8")
         run(
@@ -87,6 +84,21 @@ def _ask(request: Mapping[str, Any], tree: Path, toolchain: Toolchain) -> Mappin
         kind = UsageError if error["kind"] == "usage" else ConfigError
         raise kind(error["message"], hint=error["hint"], details=error["details"])
     return answer
+
+
+def place_for_kconfig(tree: Path, toolchain: Toolchain, scratch: Path) -> tuple[Path, dict[str, str]]:
+    """The path by which Kconfig can read a tree, and the environment of a worker process that does.
+
+    ``scratch`` is a folder that lives as long as the process.
+
+    :raise ConfigError: the folder is no kernel source.
+    :raise HostError: no compiler or linker.
+    """
+    root = _without_spaces(tree.resolve(), scratch)
+    environment = kconfig_environment(root, toolchain, os.environ)
+    # Not installed packages only: this checkout's.
+    environment["PYTHONPATH"] = str(Path(unilinux.__file__).resolve().parents[1])
+    return root, environment
 
 
 def _without_spaces(tree: Path, scratch: Path) -> Path:

@@ -40,7 +40,39 @@ def solve(tree: Tree, layers: Sequence[Layer], base: Layer | None, *, version: s
     """
     reasons, problems = apply(tree, layers, base)
     if problems:
-        raise _error(problems)
+        raise refusal_error(problems)
+    return outcome(tree, reasons, version=version, scratch=scratch)
+
+
+def apply(tree: Tree, layers: Sequence[Layer], base: Layer | None) -> tuple[Reasons, list[Problem]]:
+    """Set the tree's symbols from the wishes; what couldn't be granted comes back as problems."""
+    choices = _Choices(tree)
+    problems: list[Problem] = []
+    valid = [validated(tree, layer, problems) for layer in layers]
+    merged = merge(valid, choices.of)
+    problems += [Problem(str(contradiction)) for contradiction in merged.contradictions]
+    remaining = _not_overruled(base, valid, choices)
+    set_values(tree, (*remaining.values(), *merged.asked.values()))
+    reasons = Reasons(tree, merged.asked, remaining)
+    contradicted = {wish.symbol for contradiction in merged.contradictions for wish in contradiction.wishes}
+    for name, wishes in merged.asked.items():
+        if name not in contradicted:
+            problems += refusals(tree, reasons, wishes[0])
+    return reasons, problems
+
+
+def set_values(tree: Tree, asked: Iterable[Sequence[Wish]]) -> None:
+    """Give the tree these values and no others; of wishes for the same symbol the first counts, as they agree."""
+    tree.start_from_nothing()
+    for wishes in asked:
+        symbol = tree.find(wishes[0].symbol)
+        # Choices are set by the member that is y; n for one says nothing of the others.
+        if symbol is not None and not (symbol.choice and wishes[0].value == "n"):
+            symbol.set_value(wishes[0].value)
+
+
+def outcome(tree: Tree, reasons: Reasons, *, version: str, scratch: Path) -> Resolved:
+    """What the tree's values make: the .config, and where each symbol comes from."""
     return Resolved(
         config=tree.config_text(scratch / "config"),
         kernel_version=version,
@@ -51,28 +83,6 @@ def solve(tree: Tree, layers: Sequence[Layer], base: Layer | None, *, version: s
         },
         warnings=tree.parse_warnings,
     )
-
-
-def apply(tree: Tree, layers: Sequence[Layer], base: Layer | None) -> tuple[Reasons, list[Problem]]:
-    """Set the tree's symbols from the wishes; what couldn't be granted comes back as problems."""
-    choices = _Choices(tree)
-    problems: list[Problem] = []
-    valid = [_validated(tree, layer, problems) for layer in layers]
-    merged = merge(valid, choices.of)
-    problems += [Problem(str(contradiction)) for contradiction in merged.contradictions]
-    remaining = _not_overruled(base, valid, choices)
-    tree.start_from_nothing()
-    for wishes in (*remaining.values(), *merged.asked.values()):
-        symbol = tree.find(wishes[0].symbol)
-        # Choices are set by the member that is y; n for one says nothing of the others.
-        if symbol is not None and not (symbol.choice and wishes[0].value == "n"):
-            symbol.set_value(wishes[0].value)
-    reasons = Reasons(tree, merged.asked, remaining)
-    contradicted = {wish.symbol for contradiction in merged.contradictions for wish in contradiction.wishes}
-    for name, wishes in merged.asked.items():
-        if name not in contradicted:
-            problems += _refused(tree, reasons, wishes[0])
-    return reasons, problems
 
 
 class _Choices:
@@ -95,7 +105,7 @@ def _not_overruled(base: Layer | None, layers: Iterable[Layer], choices: _Choice
     return {wish.symbol: (wish,) for wish in effective(above, choices.of) if wish in own}
 
 
-def _validated(tree: Tree, layer: Layer, problems: list[Problem]) -> Layer:
+def validated(tree: Tree, layer: Layer, problems: list[Problem]) -> Layer:
     """The layer with values in one form; unknown symbols and malformed values become problems."""
     wishes = []
     for wish in layer.wishes:
@@ -108,20 +118,27 @@ def _validated(tree: Tree, layer: Layer, problems: list[Problem]) -> Layer:
             kind = kind_of(symbol)
             problems.append(Problem(f"{_asked(wish)}: {wish.symbol} is {_article(kind)} {kind}, it takes {words}"))
             continue
-        wishes.append(replace(wish, value=_canonical(kind_of(symbol), wish.value)))
-    below = _validated(tree, layer.base, problems) if layer.base else None
+        wishes.append(replace(wish, value=canonical(kind_of(symbol), wish.value)))
+    below = validated(tree, layer.base, problems) if layer.base else None
     return replace(layer, wishes=tuple(wishes), base=below)
 
 
-def _canonical(kind: str, value: str) -> str:
+def canonical(kind: str, value: str) -> str:
+    """The one form of a value, so that equal ones are equal texts: ``0x0A`` is ``0xa``."""
     if kind == "hex":
         return hex(int(value, 16))
     return str(int(value)) if kind == "int" else value
 
 
-def _refused(tree: Tree, reasons: Reasons, wish: Wish) -> list[Problem]:
+def current(symbol: Symbol) -> str:
+    """The symbol's value in the form of :func:`canonical`."""
+    return canonical(kind_of(symbol), symbol.str_value or _empty(symbol))
+
+
+def refusals(tree: Tree, reasons: Reasons, wish: Wish) -> list[Problem]:
+    """Why the symbol hasn't the value that the wish asks for; nothing if it has."""
     symbol = tree.find(wish.symbol)
-    if symbol is None or _canonical(kind_of(symbol), symbol.str_value or _empty(symbol)) == wish.value:
+    if symbol is None or current(symbol) == wish.value:
         return []
     got = symbol.str_value or ("n" if is_logical(symbol) else '""')
     asked = _asked(wish)
@@ -182,7 +199,8 @@ def _article(kind: str) -> str:
     return "an" if kind == "int" else "a"
 
 
-def _error(problems: Sequence[Problem]) -> ConfigError:
+def refusal_error(problems: Sequence[Problem]) -> ConfigError:
+    """All that cannot be granted, as one error."""
     unique = dict.fromkeys(problem.text for problem in problems)
     ask_for = dict.fromkeys(name for problem in problems for name in problem.ask_for)
     lines = "  ".join(f'{name} = "y"' for name in ask_for)
