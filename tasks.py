@@ -145,7 +145,10 @@ def config(
 _MEASURED = {"memory": "the guest's memory in MiB, 128 unless told"}
 
 
-@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed"})
+_STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
+
+
+@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK})
 def boot(
     context: Context,
     app: str,
@@ -155,12 +158,13 @@ def boot(
     machine: str = "",
     memory: int = 0,
     runs: int = 3,
+    against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
     choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
-    measure.boot(PROJECT, choice, runs=runs, as_json=json, verbose=verbose)
+    measure.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
 @task(help={**_COMMON, "against": "the folder of another image, to see what differs"})
@@ -218,7 +222,11 @@ def budget_task(
 
 
 @task(
-    help={**{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")}, "app": f"{_APP}; repeatable"},
+    help={
+        **{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")},
+        "app": f"{_APP}; repeatable",
+        "against": _STOCK,
+    },
     iterable=["app"],
 )
 def report(
@@ -226,11 +234,14 @@ def report(
     app: list[str] | None = None,
     profile: str = "",
     machine: str = "",
+    against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Measure applications and write build/report.html: boot stages, sizes, and the history of budgets."""
-    measure.report(PROJECT, app or (), profile=profile, machine=machine, as_json=json, verbose=verbose)
+    measure.report(
+        PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose
+    )
 
 
 @task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.cli import measure_text as texts
+from unilinux.cli.against import beside, beside_text, count_rival, pinned_rival, prepare_rival
 from unilinux.cli.images import Choice
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import session
@@ -26,20 +27,24 @@ HISTORY_FILE = "history.jsonl"
 REPORT_FILE = "report.html"
 
 
-def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bool) -> None:
-    """Count the instructions of a boot, ``runs`` times, and time as many beside."""
+def boot(project: Path, choice: Choice, *, runs: int, against: str, as_json: bool, verbose: bool) -> None:
+    """Count the instructions of a boot, ``runs`` times, and time as many beside; ``against`` is a stock kernel."""
     with session(project, as_json=as_json, verbose=verbose) as here:
         if runs < 1:
             raise UsageError("at least one run is needed", hint="--runs 3")
+        pinned = pinned_rival(here, against) if against else None
         specimen = build_specimen(here, choice)
         counted = count(here, specimen, runs)
         wall = clock(here, specimen, runs)
         differ = disagreements(counted, until=texts.last_exact_stage(counted[0]))
         subject = specimen.describe()
-        here.answer(
-            texts.boot_document(subject, counted[0], differ, wall),
-            lambda: texts.boot_text(subject, counted[0], differ, wall),
-        )
+        document = texts.boot_document(subject, counted[0], differ, wall)
+        lines = [texts.boot_text(subject, counted[0], differ, wall)]
+        if pinned:
+            other = beside(here, specimen, pinned, runs=runs)
+            document["against"] = other.document()
+            lines.append(beside_text(specimen.plan.name, counted[0], other))
+        here.answer(document, lambda: "\n\n".join(lines))
 
 
 def size(project: Path, choice: Choice, *, against: str, as_json: bool, verbose: bool) -> None:
@@ -72,17 +77,33 @@ def memory(project: Path, choice: Choice, *, timeout_s: float, as_json: bool, ve
         here.answer({**specimen.describe(), **found.document()}, lambda: f"{specimen.plan.name}: {found.explain()}")
 
 
-def report(project: Path, apps: Sequence[str], *, profile: str, machine: str, as_json: bool, verbose: bool) -> None:
-    """Measure some applications and write a page about them, with the history of their budgets."""
+def report(
+    project: Path,
+    apps: Sequence[str],
+    *,
+    profile: str,
+    machine: str,
+    against: str,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Measure some applications and write a page about them, with the history of their budgets.
+
+    ``against`` is a stock kernel, whose boots with the same applications stand beside.
+    """
     with session(project, as_json=as_json, verbose=verbose) as here:
         if not apps:
             raise UsageError("a report is about at least one application", hint="./x report --app hello --app nginx")
+        pinned = pinned_rival(here, against) if against else None
         subjects = []
         for app in dict.fromkeys(apps):
             specimen = build_specimen(here, Choice(app=app, profile=profile, machine=machine))
             (counted,) = count(here, specimen)
             bytes_of = sizes(here, specimen.image.folder, specimen.image.record["inputs"])
             subjects.append(Subject(label=specimen.plan.name, boot=counted, size=bytes_of))
+            if pinned:
+                rival = prepare_rival(here, specimen, pinned)
+                subjects.append(Subject(label=rival.label, boot=count_rival(here, rival)))
         history = [one for one in read_history(here.layout.build / HISTORY_FILE) if one.app in apps]
         path = here.layout.build / REPORT_FILE
         write_atomically(path, render_page("UniLinux: what images cost", subjects, history))
