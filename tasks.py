@@ -239,9 +239,7 @@ def report(
     verbose: bool = False,
 ) -> None:
     """Measure applications and write build/report.html: boot stages, sizes, and the history of budgets."""
-    measure.report(
-        PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose
-    )
+    measure.report(PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose)
 
 
 @task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})

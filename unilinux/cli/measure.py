@@ -27,7 +27,7 @@ HISTORY_FILE = "history.jsonl"
 REPORT_FILE = "report.html"
 
 
-def boot(project: Path, choice: Choice, *, runs: int, against: str, as_json: bool, verbose: bool) -> None:
+def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bool, against: str = "") -> None:
     """Count the instructions of a boot, ``runs`` times, and time as many beside; ``against`` is a stock kernel."""
     with session(project, as_json=as_json, verbose=verbose) as here:
         if runs < 1:
@@ -83,7 +83,7 @@ def report(
     *,
     profile: str,
     machine: str,
-    against: str,
+    against: str = "",
     as_json: bool,
     verbose: bool,
 ) -> None:
