@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
+from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
 
 PROJECT = Path(__file__).resolve().parent
@@ -185,6 +186,19 @@ def size(
 
 
 @task(
+    help={
+        "a": "an image: its folder, its name below build/, or an application's for its usual one",
+        "b": "another one",
+        "boots": "count a boot of each, which is usual; --no-boots leaves that out",
+        **{key: _COMMON[key] for key in ("json", "verbose")},
+    }
+)
+def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = False, verbose: bool = False) -> None:
+    """Show two images side by side: configurations, sizes and boots."""
+    diff_images(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
+
+
+@task(
     help={**_COMMON, "memory": "where to begin, in MiB: 128 unless told", "timeout": "seconds that each check may take"}
 )
 def memory(
@@ -322,6 +336,7 @@ namespace = Collection(
     config,
     boot,
     size,
+    diff,
     memory,
     budget_task,
     report,

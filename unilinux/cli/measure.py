@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from unilinux.cli import measure_text as texts
 from unilinux.cli.against import beside, beside_text, count_rival, pinned_rival, prepare_rival
+from unilinux.cli.finished import find_finished, read_finished
 from unilinux.cli.images import Choice
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import session
 from unilinux.cli.specimen import build_specimen, clock, count, sizes
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically
-from unilinux.image.record import ARTIFACTS, RECORD_FILE
-from unilinux.kernel.kbuild import parse_config
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot import disagreements
 from unilinux.measure.budget import config_changes
@@ -50,8 +48,7 @@ def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bo
 def size(project: Path, choice: Choice, *, against: str, as_json: bool, verbose: bool) -> None:
     """Show where an image's bytes are, and what differs from another image's."""
     with session(project, as_json=as_json, verbose=verbose) as here:
-        other = Path(against) if against else None
-        other_record = _record(other) if other else {}
+        other = find_finished(here.layout, against) if against else None
         specimen = build_specimen(here, choice)
         folder = specimen.image.folder
         now = sizes(here, folder, specimen.image.record["inputs"])
@@ -62,10 +59,10 @@ def size(project: Path, choice: Choice, *, against: str, as_json: bool, verbose:
         }
         lines = [texts.size_text(specimen.plan.name, now, specimen.image.record["sizes"])]
         if other:
-            was = sizes(here, other, other_record["inputs"])
-            changed = config_changes(_config(other), _config(folder))
-            document["against"] = texts.against_document(str(other_record["name"]), was, now, changed)
-            lines.append(texts.against_text(str(other_record["name"]), was, now, changed))
+            was = sizes(here, other.folder, dict(other.record["inputs"]))
+            changed = config_changes(other.config, read_finished(folder).config)
+            document["against"] = texts.against_document(other.name, was, now, changed)
+            lines.append(texts.against_text(other.name, was, now, changed))
         here.answer(document, lambda: "\n".join(lines))
 
 
@@ -108,31 +105,3 @@ def report(
         path = here.layout.build / REPORT_FILE
         write_atomically(path, render_page("UniLinux: what images cost", subjects, history))
         here.answer({"report": str(path), "images": [subject.label for subject in subjects]}, lambda: str(path))
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    """``image.json`` of another image.
-
-    :raise UsageError: the folder has none, or lacks what is compared.
-    """
-    missing = [
-        name for name in (RECORD_FILE, ARTIFACTS["vmlinux_debug"], ARTIFACTS["config"]) if not _has(folder, name)
-    ]
-    if missing:
-        raise UsageError(
-            f"{folder} is not the folder of an image: it has no {missing[0]}",
-            hint="--against takes a folder that ./x build made, as build/hello-tiny",
-        )
-    try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        return {"name": record["name"], "inputs": dict(record["inputs"])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
-
-
-def _has(folder: Path, name: str) -> bool:
-    return (folder / name).is_file()
-
-
-def _config(folder: Path) -> dict[str, str]:
-    return parse_config((folder / ARTIFACTS["config"]).read_text(encoding="utf-8"))
