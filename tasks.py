@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, minimise, patches, setup
+from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
 
 PROJECT = Path(__file__).resolve().parent
@@ -145,7 +146,10 @@ def config(
 _MEASURED = {"memory": "the guest's memory in MiB, 128 unless told"}
 
 
-@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed"})
+_STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
+
+
+@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK})
 def boot(
     context: Context,
     app: str,
@@ -155,12 +159,13 @@ def boot(
     machine: str = "",
     memory: int = 0,
     runs: int = 3,
+    against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
     choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
-    measure.boot(PROJECT, choice, runs=runs, as_json=json, verbose=verbose)
+    measure.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
 @task(help={**_COMMON, "against": "the folder of another image, to see what differs"})
@@ -178,6 +183,19 @@ def size(
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
     choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
     measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
+
+
+@task(
+    help={
+        "a": "an image: its folder, its name below build/, or an application's for its usual one",
+        "b": "another one",
+        "boots": "count a boot of each, which is usual; --no-boots leaves that out",
+        **{key: _COMMON[key] for key in ("json", "verbose")},
+    }
+)
+def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = False, verbose: bool = False) -> None:
+    """Show two images side by side: configurations, sizes and boots."""
+    diff_images(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
 
 
 @task(
@@ -218,7 +236,11 @@ def budget_task(
 
 
 @task(
-    help={**{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")}, "app": f"{_APP}; repeatable"},
+    help={
+        **{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")},
+        "app": f"{_APP}; repeatable",
+        "against": _STOCK,
+    },
     iterable=["app"],
 )
 def report(
@@ -226,11 +248,12 @@ def report(
     app: list[str] | None = None,
     profile: str = "",
     machine: str = "",
+    against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Measure applications and write build/report.html: boot stages, sizes, and the history of budgets."""
-    measure.report(PROJECT, app or (), profile=profile, machine=machine, as_json=json, verbose=verbose)
+    measure.report(PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose)
 
 
 @task(
@@ -339,6 +362,7 @@ namespace = Collection(
     config,
     boot,
     size,
+    diff,
     memory,
     budget_task,
     report,

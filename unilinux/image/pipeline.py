@@ -19,6 +19,7 @@ from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
+from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.configuration import resolve_config
 from unilinux.image.publish import publish
@@ -35,10 +36,11 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What goes into a kernel: the built application, init, and the initramfs with both."""
+    """What goes into a kernel: the built application, init, and the initramfs with both, whose files are ``files``."""
 
     built: Output
     init: Output
+    files: Tree
     initramfs: Output
 
     @property
@@ -104,7 +106,7 @@ class Pipeline:
         rootfs = root_files(
             plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
         )
-        return Contents(built=built, init=init, initramfs=pack_initramfs(rootfs, self.store))
+        return Contents(built=built, init=init, files=rootfs, initramfs=pack_initramfs(rootfs, self.store))
 
     def build(self, plan: Plan, *, variant: Variant | None = None) -> Image:
         """The image, in its folder below ``build/``.

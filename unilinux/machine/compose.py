@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,21 @@ class Machine:
         """QEMU arguments of the devices."""
         return tuple(word for block in self.blocks for word in block.qemu)
 
-    def qemu_argv(self, *, kernel: Path, wiring: Wiring, extra_cmdline: Sequence[str] = ()) -> tuple[str, ...]:
+    def qemu_argv(
+        self, *, kernel: Path, wiring: Wiring, extra_cmdline: Sequence[str] = (), initrd: Path | None = None
+    ) -> tuple[str, ...]:
         """Arguments of QEMU, without the program's name, the accelerator and the CPU model.
 
-        ``extra_cmdline`` follows the machine's own words on the kernel's command line.
+        ``extra_cmdline`` follows the machine's own words on the kernel's command line. ``initrd``
+        is for kernels that don't have their initramfs inside.
         """
         cmdline = " ".join((*self.cmdline, *extra_cmdline))
-        return (*self.qemu, *wiring.arguments(), "-kernel", str(kernel), "-append", cmdline)
+        beside = ("-initrd", str(initrd)) if initrd else ()
+        return (*self.qemu, *wiring.arguments(), "-kernel", str(kernel), *beside, "-append", cmdline)
+
+    def without_cmdline(self) -> Machine:
+        """The same machine for a kernel that is told all by hand: no words on its command line."""
+        return replace(self, blocks=tuple(replace(block, cmdline=()) for block in self.blocks))
 
     def describe(self) -> dict[str, Any]:
         """The machine as JSON data, for an image's manifest."""

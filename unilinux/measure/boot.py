@@ -92,12 +92,19 @@ class CountingAccelerator(Accelerator):
         return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
 
 
-def booted(boot: Boot, drive: Callable[[Vm], None]) -> BootWith:
-    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`."""
+def booted(boot: Boot, drive: Callable[[Vm], None], *, advises: bool = True) -> BootWith:
+    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`.
+
+    ``advises`` is :attr:`Accelerator.advises`.
+    """
 
     def run(further: Sequence[str]) -> None:
         accelerator = CountingAccelerator(
-            name="tcg", reason="instructions are counted", tsc_khz=EXACT_TSC_KHZ, further=tuple(further)
+            name="tcg",
+            reason="instructions are counted",
+            tsc_khz=EXACT_TSC_KHZ,
+            advises=advises,
+            further=tuple(further),
         )
         with Vm.start(boot, NativeRunner(accelerator)) as vm:
             drive(vm)

@@ -19,7 +19,7 @@ from unilinux.core.errors import BuildError
 # there; before paging is set up it runs this much lower.
 KERNEL_MAP = 0xFFFFFFFF80000000
 # .head.text, which runs before paging is set up, is the first thing in the image.
-_HEAD_BYTES = 0x2000
+HEAD_BYTES = 0x2000
 # include/asm-generic/vmlinux.lds.h: INIT_CALLS
 LEVELS: Mapping[str, str] = {
     "__initcall_start": "early",
@@ -81,12 +81,12 @@ class Kernel:
     def early_functions(self) -> tuple[Function, ...]:
         """The functions that run at physical addresses, there."""
         text = self.symbols.get("_text", 0)
-        head = (f for f in self.functions if text <= f.address < text + _HEAD_BYTES)
+        head = (f for f in self.functions if text <= f.address < text + HEAD_BYTES)
         return tuple(Function(f.address - KERNEL_MAP, f.name) for f in head)
 
     def _aliases(self, address: int) -> tuple[int, ...]:
         text = self.symbols.get("_text", 0)
-        return (address, address - KERNEL_MAP) if text <= address < text + _HEAD_BYTES else (address,)
+        return (address, address - KERNEL_MAP) if text <= address < text + HEAD_BYTES else (address,)
 
 
 def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from unilinux.measure.counter import Counts, Plan, Watch
-from unilinux.measure.kernel import LEVELS, Function, Initcall, Kernel
+from unilinux.measure.kernel import HEAD_BYTES, LEVELS, Function, Initcall, Kernel
 
 # Where Linux's boot protocol puts the protected-mode code of a bzImage.
 _BZIMAGE_ENTRY = 0x100000
@@ -108,16 +108,15 @@ class Span:
 def plan(kernel: Kernel, application: Application) -> Plan:
     """What to watch and to count for the stages of this kernel and this application."""
     started = ("program", 1) if kernel.addresses("start_thread") else ("kernel", 1)
-    application_started = ("program", application.programs) if kernel.addresses("start_thread") else ("pid1", 1)
     watches = [
         Watch(name="loader", addresses=(_BZIMAGE_ENTRY,)),
-        Watch(name="kernel", addresses=_entries(kernel)),
+        _entry_watch(kernel),
         Watch(name="start_kernel", addresses=kernel.addresses("start_kernel")),
         Watch(name="initcall", ranges=_extents(kernel, "do_one_initcall"), keep=_MANY),
         Watch(name="initcalls over", addresses=kernel.addresses("console_on_rootfs", "free_initmem")),
         Watch(name="program", addresses=kernel.addresses("start_thread"), keep=16),
         _user_watch("pid1", application.pid1, started),
-        _user_watch("main", application.main, application_started),
+        _main_watch(kernel, application),
         Watch(
             name="ready",
             addresses=kernel.addresses("__sys_listen", "__x64_sys_listen", "__sys_listen_socket"),
@@ -135,8 +134,12 @@ def plan(kernel: Kernel, application: Application) -> Plan:
     return Plan(watches=tuple(watches), regions=tuple(region.address for region in _regions(kernel)))
 
 
-def _entries(kernel: Kernel) -> tuple[int, ...]:
-    return kernel.addresses("pvh_start_xen", "startup_64") or (kernel.load_address,)
+def _entry_watch(kernel: Kernel) -> Watch:
+    entries = kernel.addresses("pvh_start_xen", "startup_64")
+    if entries:
+        return Watch(name="kernel", addresses=entries)
+    # It begins somewhere in .head.text, where nothing else ever runs.
+    return Watch(name="kernel", ranges=((kernel.load_address, kernel.load_address + HEAD_BYTES),))
 
 
 def _exits(kernel: Kernel) -> tuple[int, ...]:
@@ -153,6 +156,14 @@ def _user_watch(name: str, address: int | None, after: tuple[str, int]) -> Watch
     if address is None:
         return Watch(name=name, ranges=(_USER,), after=after, snapshot=True)
     return Watch(name=name, addresses=(address,), after=after, snapshot=True)
+
+
+def _main_watch(kernel: Kernel, application: Application) -> Watch:
+    if kernel.addresses("start_thread"):
+        return _user_watch("main", application.main, ("program", application.programs))
+    if application.main is None:  # nothing tells it from init
+        return Watch(name="main", snapshot=True)
+    return _user_watch("main", application.main, ("pid1", 1))
 
 
 def _regions(kernel: Kernel) -> tuple[Function, ...]:

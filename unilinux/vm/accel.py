@@ -13,12 +13,14 @@ class Accelerator:
     """An accelerator, and for people why it is this one.
 
     ``tsc_khz`` is the frequency of the guest's time stamp counter, where it has no
-    other way to know it than to measure.
+    other way to know it than to measure. ``advises``: whether the kernel is told on
+    its command line what fits this accelerator; others' kernels aren't.
     """
 
     name: AcceleratorName
     reason: str
     tsc_khz: int | None = None
+    advises: bool = True
 
     def qemu(self, cpus: int) -> tuple[str, ...]:
         """QEMU arguments: the accelerator and the best CPU model that it has."""
@@ -30,6 +32,8 @@ class Accelerator:
     def cmdline(self, cpus: int) -> tuple[str, ...]:
         """Words for the kernel's command line that only fit this accelerator."""
         words: list[str] = []
+        if not self.advises:
+            return ()
         if self.name == "tcg" and cpus == 1:
             # TCG has no TSC deadline timer, and to calibrate the local APIC's timer takes
             # Linux 200 ms and 215 million instructions; the PIT, whose frequency is known,
@@ -41,3 +45,14 @@ class Accelerator:
             # of 10 ms from then on. It is the host's own counter, which the host found steady.
             words += [f"tsc_early_khz={self.tsc_khz}", "tsc=reliable"]
         return tuple(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedAccelerator(Accelerator):
+    """The same with further QEMU arguments: a debugger's, for example."""
+
+    further: tuple[str, ...]
+
+    def qemu(self, cpus: int) -> tuple[str, ...]:
+        """QEMU arguments."""
+        return (*Accelerator.qemu(self, cpus), *self.further)

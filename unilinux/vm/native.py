@@ -68,7 +68,10 @@ class NativeRunner:
     def _argv(self, program: str, boot: Boot, wiring: Wiring) -> tuple[str, ...]:
         cpus = boot.machine.spec.cpus
         arguments = boot.machine.qemu_argv(
-            kernel=boot.kernel, wiring=wiring, extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline)
+            kernel=boot.kernel,
+            wiring=wiring,
+            extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
+            initrd=boot.initrd,
         )
         return (program, *self._accelerator.qemu(cpus), *arguments)
 

@@ -15,13 +15,15 @@ from unilinux.machine.compose import Machine
 class Boot:
     """What is booted, and the folder that gets the evidence of this run.
 
-    ``kernel`` is a PVH ``vmlinux``. ``cmdline`` is added to the machine's own.
+    ``kernel`` is a PVH ``vmlinux`` with its initramfs inside, or a bzImage with ``initrd``
+    beside it. ``cmdline`` is added to the machine's own.
     """
 
     machine: Machine
     kernel: Path
     evidence: Path
     cmdline: tuple[str, ...] = ()
+    initrd: Path | None = None
 
 
 class Stream(Protocol):

@@ -105,3 +105,18 @@ def test_unknown_board_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         compose(MachineSpec(board="microwm"))
     assert caught.value.message == ("there is no machine 'microwm'; did you mean 'microvm'? (known: microvm, q35)")
+
+
+def test_a_kernel_without_its_initramfs_gets_it_beside() -> None:
+    machine = compose(SPECS["microvm-bare"])
+    words = machine.qemu_argv(kernel=Path("bzImage"), wiring=WIRING, initrd=Path("initramfs.cpio"))
+    assert words[words.index("-initrd") + 1] == "initramfs.cpio"
+    assert "-initrd" not in machine.qemu_argv(kernel=Path("vmlinux"), wiring=WIRING)
+
+
+def test_a_machine_for_a_kernel_that_is_told_all_by_hand() -> None:
+    machine = compose(SPECS["microvm-server"])
+    bare = machine.without_cmdline()
+    assert bare.cmdline == ()
+    assert bare.qemu == machine.qemu
+    assert bare.wishes == machine.wishes

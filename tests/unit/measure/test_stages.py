@@ -118,5 +118,5 @@ def test_main_waits_for_the_applications_program(kernel: Kernel) -> None:
 
 def test_a_kernel_without_symbols_is_entered_where_it_is_loaded() -> None:
     watches = {watch.name: watch for watch in plan(Kernel(), Application()).watches}
-    assert watches["kernel"].addresses == (0x1000000,)
+    assert watches["kernel"].ranges == ((0x1000000, 0x1002000),)
     assert watches["pid1"].after == ("kernel", 1)

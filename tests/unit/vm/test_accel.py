@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,8 @@ def test_cached_finding_that_cannot_be_read_is_found_anew(tmp_path: Path, monkey
     cached.write_text("{")
     assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "kvm"
     assert cached.read_text() != "{"
+
+
+def test_a_kernel_of_others_is_told_nothing() -> None:
+    assert replace(TCG, advises=False).cmdline(1) == ()
+    assert replace(TCG, advises=False).qemu(1) == TCG.qemu(1)
