@@ -221,18 +221,24 @@ def memory(
 @task(
     name="budget",
     help={
-        "app": _APP,
-        "update": "what it costs now is the budget from now on",
+        "app": f"{_APP}; repeatable; without it all that have a budget",
+        "update": "what they cost now is the budget from now on",
         "timeout": "seconds that each check may take",
         "json": _COMMON["json"],
         "verbose": _COMMON["verbose"],
     },
+    iterable=["app"],
 )
 def budget_task(
-    context: Context, app: str, update: bool = False, timeout: float = 60.0, json: bool = False, verbose: bool = False
+    context: Context,
+    app: list[str] | None = None,
+    update: bool = False,
+    timeout: float = 60.0,
+    json: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Hold instructions, bytes and memory against apps/NAME/budget.toml; growth beyond its tolerance fails."""
-    budget.budget(PROJECT, app, update=update, timeout_s=timeout, as_json=json, verbose=verbose)
+    budget.budget(PROJECT, app or (), update=update, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
 @task(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unilinux.app.catalogue import load_catalogue
 from unilinux.cli.images import Choice
 from unilinux.cli.least_memory import failure_with, find_least_memory
 from unilinux.cli.measure import HISTORY_FILE
@@ -18,8 +20,11 @@ from unilinux.core import command
 from unilinux.core.errors import UniLinuxError, UsageError
 from unilinux.image.record import ARTIFACTS
 from unilinux.kernel.kbuild import parse_config
+from unilinux.kernel.make import tool_versions
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.budget import Budget, Comparison, Measured, compare, read_budget, require, write_budget
+from unilinux.measure.budget import Budget, Measured, Tolerances, read_budget, write_budget
+from unilinux.measure.comparison import Comparison, compare, require_all
+from unilinux.measure.counter import qemu_in_words
 from unilinux.measure.history import Record, append_record
 from unilinux.measure.stages import Stages
 from unilinux.vm.choice import choose_accelerator
@@ -27,31 +32,72 @@ from unilinux.vm.choice import choose_accelerator
 BUDGET_FILE = "budget.toml"
 
 
-def budget(project: Path, app: str, *, update: bool, timeout_s: float, as_json: bool, verbose: bool) -> None:
-    """Hold an application against its budget, or make what it costs now the budget."""
+def budget(project: Path, apps: Sequence[str], *, update: bool, timeout_s: float, as_json: bool, verbose: bool) -> None:
+    """Hold applications against their budgets, or make what they cost now the budget; none named: all that have one."""
     with session(project, as_json=as_json, verbose=verbose) as here:
-        path = budget_file(here, app)
-        before = read_budget(path) if path.exists() else None
-        if before is None and not update:
-            raise UsageError(f"{app} has no budget: {path} is missing", hint=f"./x budget --app {app} --update")
-        specimen = build_specimen(here, usual_choice(app, before))
-        measured = _measure(here, specimen, None if update else before, timeout_s=timeout_s)
-        append_record(here.layout.build / HISTORY_FILE, _record(here, specimen, measured))
-        if update or before is None:
-            _write(path, specimen, measured, before)
-            here.answer({"budget": str(path), **document(measured)}, lambda: f"{path} says what {app} costs now")
-            return
-        comparison = compare(before, measured)
-        here.answer({"budget": str(path), **document(measured), **verdicts(comparison)}, lambda: text(app, comparison))
-        require(comparison, app=app)
+        files = {app: _budget_file(here, app) for app in dict.fromkeys(apps)} or _all_budgets(here)
+        befores = {app: _before(app, path, update=update) for app, path in files.items()}
+        results = [
+            _hold(here, app, files[app], before, update=update, timeout_s=timeout_s) for app, before in befores.items()
+        ]
+        here.answer({"budgets": [result.document for result in results]}, lambda: "\n".join(r.text for r in results))
+        require_all({result.app: result.comparison for result in results if result.comparison})
 
 
-def budget_file(here: Session, app: str) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """How one application stands; ``comparison`` is None after an update."""
+
+    app: str
+    document: dict[str, Any]
+    text: str
+    comparison: Comparison | None
+
+
+def _hold(here: Session, app: str, path: Path, before: Budget | None, *, update: bool, timeout_s: float) -> _Result:
+    specimen = build_specimen(here, usual_choice(app, before))
+    measured = _measure(here, specimen, None if update else before, timeout_s=timeout_s)
+    append_record(here.layout.build / HISTORY_FILE, _record(here, specimen, measured))
+    told = {"app": app, "budget": str(path), **document(measured)}
+    if update or before is None:
+        _write(path, specimen, measured, before)
+        return _Result(app=app, document=told, text=f"{path} says what {app} costs now", comparison=None)
+    comparison = compare(before, measured)
+    return _Result(
+        app=app, document={**told, **verdicts(comparison)}, text=text(app, comparison, before), comparison=comparison
+    )
+
+
+def _before(app: str, path: Path, *, update: bool) -> Budget | None:
+    """The budget that there is.
+
+    :raise UsageError: there is none to hold the application against.
+    """
+    if path.exists():
+        return read_budget(path)
+    if not update:
+        raise UsageError(f"{app} has no budget: {path} is missing", hint=f"./x budget --app {app} --update")
+    return None
+
+
+def _budget_file(here: Session, app: str) -> Path:
     """Where an application's budget is.
 
     :raise UsageError: there is no such application.
     """
     return Choice(app=app).plan(here).app.path.parent / BUDGET_FILE
+
+
+def _all_budgets(here: Session) -> dict[str, Path]:
+    """Every budget that there is, by application.
+
+    :raise UsageError: there is none.
+    """
+    names = load_catalogue(here.layout.apps).names
+    found = {name: path for name in names if (path := here.layout.apps / name / BUDGET_FILE).exists()}
+    if not found:
+        raise UsageError("no application has a budget", hint="./x budget --app hello --update")
+    return found
 
 
 def usual_choice(app: str, before: Budget | None) -> Choice:
@@ -74,6 +120,7 @@ def verdicts(comparison: Comparison) -> dict[str, Any]:
     """Plain JSON data."""
     return {
         "ok": comparison.ok,
+        "exact": comparison.exact,
         "verdicts": [
             {
                 "subject": one.subject,
@@ -89,15 +136,25 @@ def verdicts(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def text(app: str, comparison: Comparison) -> str:
-    """What is within its budget, a line each; what isn't is the error's to tell."""
+def text(app: str, comparison: Comparison, before: Budget) -> str:
+    """How each number stands, a line each, and whether they can be compared exactly."""
     lines = [f"{app}: {'within' if comparison.ok else 'OVER'} its budget"]
+    if not comparison.exact:
+        lines += [f"  {line}" for line in comparison.tools]
+        lines.append(f"  so {before.other_tools_percent:g} % more is tolerated: other tools make other numbers")
     lines += [f"  {'ok  ' if one.ok else 'OVER'} {one.explain()}" for one in comparison.verdicts]
     return "\n".join(lines)
 
 
 def measured_of(
-    counted: Stages, *, sizes_bytes: Mapping[str, int], config: Mapping[str, str], least_memory_mib: int | None
+    counted: Stages,
+    *,
+    sizes_bytes: Mapping[str, int],
+    parts: Mapping[str, int],
+    config: Mapping[str, str],
+    least_memory_mib: int | None,
+    linux: str,
+    tools: Mapping[str, str],
 ) -> Measured:
     """What a budget is about, out of what was measured; initcalls of one name count together."""
     calls: Counter[str] = Counter()
@@ -107,21 +164,27 @@ def measured_of(
         stages={stage.name: stage.spent for stage in counted.stages},
         initcalls=dict(calls.most_common()),
         bytes=sizes_bytes,
+        parts=parts,
         least_memory_mib=least_memory_mib,
         config=config,
+        linux=linux,
+        tools=tools,
     )
 
 
 def _measure(here: Session, specimen: Specimen, budgeted: Budget | None, *, timeout_s: float) -> Measured:
     image = specimen.image
     (counted,) = count(here, specimen)
-    loaded = sizes(here, image.folder, image.record["inputs"]).loaded
+    size = sizes(here, image.folder, image.record["inputs"])
     files = {name: int(image.record["sizes"][name]) for name in ("vmlinux", "bzImage")}
     return measured_of(
         counted,
-        sizes_bytes={"loaded": loaded, **files},
+        sizes_bytes={"loaded": size.loaded, **files},
+        parts=size.subsystems(2) if size.is_told_apart else {},
         config=parse_config((image.folder / ARTIFACTS["config"]).read_text(encoding="utf-8")),
         least_memory_mib=_least_memory(here, specimen, budgeted, timeout_s=timeout_s),
+        linux=image.record["kernel"]["version"],
+        tools={**tool_versions(), "qemu": qemu_in_words()},
     )
 
 
@@ -151,7 +214,13 @@ def _write(path: Path, specimen: Specimen, measured: Measured, before: Budget | 
     if before is None:
         write()
     else:
-        write(tolerance_percent=before.tolerance_percent, tolerance_bytes=before.tolerance_bytes)
+        write(
+            tolerances=Tolerances(
+                percent=before.tolerance_percent,
+                size_bytes=before.tolerance_bytes,
+                other_tools_percent=before.other_tools_percent,
+            )
+        )
 
 
 def _record(here: Session, specimen: Specimen, measured: Measured) -> Record:

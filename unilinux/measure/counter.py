@@ -83,6 +83,14 @@ class Counts:
         return stamps[0] if stamps else None
 
 
+def qemu_in_words() -> str:
+    """QEMU by its own words: another one is another machine, with other counts.
+
+    :raise HostError: it isn't installed.
+    """
+    return command.run([QEMU, "--version"]).output.splitlines()[0]
+
+
 def read_counts(text: str, plan: Plan) -> Counts:
     """Read the plugin's output for a plan.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unilinux.core.errors import ManifestError
 from unilinux.core.files import explained_disk_errors
@@ -44,11 +45,29 @@ def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
     if not path.exists():
         return ()
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            record = Record(**json.loads(line))
+            record = _checked(Record(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise ManifestError(f"{path}:{number}: not a measurement: {error}") from error
+            raise ManifestError(
+                f"{path}:{number}: not a measurement: {error}", hint="remove that line: the others are good without it"
+            ) from error
         if app is None or record.app == app:
             found.append(record)
     return tuple(found)
+
+
+def _checked(record: Record) -> Record:
+    """The record, if its values are what they should be.
+
+    :raise TypeError: one isn't.
+    """
+    texts = (record.when, record.revision, record.app, record.profile, record.machine)
+    tables: tuple[Any, ...] = (record.stages, record.bytes)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("when, revision, app, profile and machine are texts")
+    if not all(isinstance(table, dict) and all(type(value) is int for value in table.values()) for table in tables):
+        raise TypeError("stages and bytes are numbers by name")
+    if not isinstance(record.least_memory_mib, int | None):
+        raise TypeError("least_memory_mib is a number")
+    return record

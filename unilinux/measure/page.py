@@ -13,23 +13,24 @@ from unilinux.measure.svg import Bar, lines, short_number, stacked_bars, treemap
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.6rem; } h2 { margin-top: 2.5rem; font-size: 1.25rem; } h3 { font-size: 1.05rem; }
 h4 { margin: .5rem 0; }
 svg { width: 100%; height: auto; display: block; }
-svg text { font: 15px system-ui, sans-serif; fill: currentColor; }
+svg text { font: 10.5px system-ui, sans-serif; fill: currentColor; }
 svg rect { stroke: Canvas; stroke-width: 1; }
 figure.map rect { fill-opacity: .45; }
 .grid { stroke: var(--line); }
 figure { margin: 1rem 0; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; list-style: none; padding: 0; font-size: .9rem; }
 .legend i { display: inline-block; width: .9em; height: .9em; margin-right: .4em; }
-.columns { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
+.columns { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 td, th { padding: .15rem .8rem .15rem 0; border-bottom: 1px solid var(--line); text-align: left; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td:first-child { overflow-wrap: anywhere; }
+@media (max-width: 60rem) { svg text { font-size: 15px; } svg .small { display: none; } }
 @media (max-width: 30rem) { body { padding: .6rem; font-size: 15px; } svg text { font-size: 24px; } }
 """
 

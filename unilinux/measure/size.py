@@ -36,6 +36,11 @@ class Size:
     objects: Mapping[str, int]
     symbols: Mapping[str, int]
 
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the objects that symbols come from were known."""
+        return any("/" in name for name in self.objects)
+
     def subsystems(self, depth: int = 1) -> Mapping[str, int]:
         """Bytes by the first ``depth`` folders of the source tree: ``net``, ``net/ipv4``."""
         sums: Counter[str] = Counter()

@@ -13,8 +13,10 @@ COLOURS = (
     "#004a74", "#8f6300", "#00634a", "#7f4b69",
 )  # fmt: skip
 _ROW = 34
-# Of a letter of 24 px, which is what narrow screens use.
-_LABEL_WIDTH = 13
+# The height of letters: narrow screens shrink the plot and need large ones to be read. A line takes 5/4 of that.
+_NARROW, _WIDE = 24.0, 10.5
+_LETTER_WIDTH = 0.55  # of its height, about
+_PADDING = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,13 @@ def treemap(parts: Mapping[str, float], *, unit: str, title: str) -> str:
         values.items(), _squarified(list(values.values()), _Box(0, 0, width, height)), _cycle(len(values)), strict=True
     ):
         shapes.append(_rectangle(box, colour, f"{name}: {value:,.0f} {unit}"))
-        if box.width > _LABEL_WIDTH * len(name) and box.height > 30:
-            shapes.append(_text(box.x + 5, box.y + 23, name))
-            if box.width > _LABEL_WIDTH * 5 and box.height > 58:
-                shapes.append(_text(box.x + 5, box.y + 49, short_number(value)))
+        shapes += _label(box, name, short_number(value))
     return _svg(width, height, shapes, title)
 
 
 def lines(series: Mapping[str, Sequence[float]], *, ticks: Sequence[str], unit: str, title: str) -> str:
     """Lines over the same ticks, from zero up."""
-    width, height, left, top_margin, bottom = 720, 290, 75, 22, 58
+    width, height, left, top_margin, bottom = 720, 290, 88, 22, 58
     top = max((value for values in series.values() for value in values), default=0) or 1
     count = max((len(values) for values in series.values()), default=0)
     step = (width - left - 10) / max(1, count - 1)
@@ -102,6 +101,23 @@ def lines(series: Mapping[str, Sequence[float]], *, ticks: Sequence[str], unit: 
         shapes.append(_text(left, height - 2, ticks[0]))
         shapes.append(f'<text x="{width}" y="{height - 2}" text-anchor="end">{escape(ticks[-1])}</text>')
     return _svg(width, height, shapes, title) + _legend([(name, _colour(list(series), name)) for name in series])
+
+
+def _label(box: _Box, name: str, number: str) -> list[str]:
+    """Name and number in a box, as far as they fit; each line is hidden where its letters would be too large."""
+    words = [name, number] if _fits(box, name, 1, _WIDE) and _fits(box, number, 2, _WIDE) else [name]
+    if not _fits(box, name, 1, _WIDE):
+        return []
+    spans = []
+    for row, word in enumerate(words, start=1):
+        small = "" if _fits(box, word, row, _NARROW) and _fits(box, name, 1, _NARROW) else ' class="small"'
+        spans.append(f'<tspan x="{box.x + _PADDING:.1f}" dy="{1.25 if row > 1 else 1}em"{small}>{escape(word)}</tspan>')
+    return [f'<text y="{box.y + 3:.1f}">{"".join(spans)}</text>']
+
+
+def _fits(box: _Box, word: str, row: int, letter: float) -> bool:
+    wide = len(word) * _LETTER_WIDTH * letter + 2 * _PADDING
+    return wide < box.width and row * 1.25 * letter + 3 < box.height
 
 
 def _squarified(values: list[float], box: _Box) -> list[_Box]:

@@ -13,8 +13,10 @@ import pytest
 from unilinux.cli import budget as task
 from unilinux.core.errors import CheckError, ManifestError, UsageError
 from unilinux.measure.budget import Measured, read_budget
+from unilinux.measure.comparison import compare
 from unilinux.measure.history import read_history
 from unilinux.measure.memory import LeastMemory
+from unilinux.measure.size import Size
 from unilinux.measure.stages import Cost, Stage, Stages
 
 PROJECT = Path(__file__).parents[3]
@@ -36,22 +38,30 @@ class Bench:
         self.boot = BOOT
         self.bzimage = 1_000_000
         self.least_mib = 15
+        self.gcc = "gcc 12.2.0"
+        self.size = Size(
+            loaded=5_000_000, zeroed=0, sections={}, objects={"net/ipv4/tcp.o": 70_000, "mm/slub.o": 9_000}, symbols={}
+        )
         self.asked: list[str] = []
 
     @property
     def file(self) -> Path:
         return self.project / "apps/hello/budget.toml"
 
-    def run(self, *, update: bool = False) -> None:
+    def run(self, *apps: str, update: bool = False) -> None:
         self.asked.clear()
-        task.budget(self.project, "hello", update=update, timeout_s=1, as_json=True, verbose=False)
+        task.budget(self.project, apps, update=update, timeout_s=1, as_json=True, verbose=False)
 
     def specimen(self, here: object, choice: Any) -> object:
         plan = choice.plan(here)
         folder = self.project / "image"
         folder.mkdir(exist_ok=True)
         (folder / "config").write_text("CONFIG_64BIT=y\n")
-        record = {"inputs": {}, "sizes": {"vmlinux": 9_000_000, "bzImage": self.bzimage}}
+        record = {
+            "inputs": {},
+            "sizes": {"vmlinux": 9_000_000, "bzImage": self.bzimage},
+            "kernel": {"version": "6.12.117"},
+        }
         image = SimpleNamespace(folder=folder, record=record)
         made = SimpleNamespace(plan=plan, image=image, manifest=plan.app.manifest, memory_mib=choice.memory or 128)
         made.with_memory = lambda mib: SimpleNamespace(memory_mib=mib)
@@ -68,13 +78,15 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    for folder in ("apps/hello", "configs"):
+    for folder in ("apps/hello", "apps/lua", "configs"):
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("budget.toml"))
     made = Bench(tmp_path)
     monkeypatch.setenv("UNILINUX_BUILD", str(tmp_path / "build"))
     monkeypatch.setattr(task, "build_specimen", made.specimen)
     monkeypatch.setattr(task, "count", lambda here, it: (made.boot,))
-    monkeypatch.setattr(task, "sizes", lambda here, folder, inputs: SimpleNamespace(loaded=5_000_000))
+    monkeypatch.setattr(task, "sizes", lambda here, folder, inputs: made.size)
+    monkeypatch.setattr(task, "tool_versions", lambda: {"gcc": made.gcc, "ld": "ld 2.40"})
+    monkeypatch.setattr(task, "qemu_in_words", lambda: "QEMU 7.2")
     monkeypatch.setattr(task, "failure_with", made.failure)
     monkeypatch.setattr(task, "find_least_memory", made.bisect)
     monkeypatch.setattr(task, "choose_accelerator", lambda request, cache: None)
@@ -83,14 +95,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_without_a_budget_the_way_to_one_is_told(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        bench.run()
+        bench.run("hello")
     assert ended.value.code == UsageError.exit_code
     assert "./x budget --app hello --update" in capsys.readouterr().err
     assert not bench.file.exists()
 
 
 def test_an_update_writes_what_was_measured(bench: Bench) -> None:
-    bench.run(update=True)
+    bench.run("hello", update=True)
     written = read_budget(bench.file)
     assert (written.profile, written.machine, written.memory_mib) == ("tiny", "microvm", 128)
     assert written.stages == {"firmware": 5_000, "pid1": 4_995_000}
@@ -98,42 +110,47 @@ def test_an_update_writes_what_was_measured(bench: Bench) -> None:
     assert written.bytes == {"loaded": 5_000_000, "vmlinux": 9_000_000, "bzImage": 1_000_000}
     assert written.config == {"64BIT": "y"}
     assert written.least_memory_mib == 15
+    assert written.parts == {"net/ipv4": 70_000, "mm": 9_000}
+    assert written.linux == "6.12.117"
+    assert written.tools == {"gcc": "gcc 12.2.0", "ld": "ld 2.40", "qemu": "QEMU 7.2"}
     assert bench.asked == ["from 8 to 128"]
 
 
 def test_an_unchanged_image_is_within_it_after_one_boot_for_its_memory(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.run(update=True)
+    bench.run("hello", update=True)
     capsys.readouterr()
-    bench.run()
+    bench.run("hello")
     answer = json.loads(capsys.readouterr().out)
-    assert answer["ok"]
-    assert answer["stages"]["pid1"] == 4_995_000
-    assert answer["least_memory_mib"] == 15
+    (hello,) = answer["budgets"]
+    assert hello["ok"]
+    assert hello["exact"]
+    assert hello["stages"]["pid1"] == 4_995_000
+    assert hello["least_memory_mib"] == 15
     assert bench.asked == ["with 15"]
 
 
 def test_growth_fails_and_is_explained(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    bench.run(update=True)
+    bench.run("hello", update=True)
     bench.bzimage, bench.least_mib = 1_050_000, 16
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        bench.run()
+        bench.run("hello")
     assert ended.value.code == CheckError.exit_code
     output = capsys.readouterr()
-    assert not json.loads(output.out)["ok"]
+    assert not json.loads(output.out)["budgets"][0]["ok"]
     assert "bzImage grew by 50,000 bytes" in output.err
     assert "least memory grew by 1 MiB" in output.err
     assert bench.asked == ["with 15", "from 16 to 128"]
 
 
 def test_an_update_keeps_the_tolerances_that_were_chosen(bench: Bench) -> None:
-    bench.run(update=True)
+    bench.run("hello", update=True)
     text = bench.file.read_text().replace("tolerance_bytes = 16384", "tolerance_bytes = 77")
     bench.file.write_text(text)
     bench.bzimage = 2_000_000
-    bench.run(update=True)
+    bench.run("hello", update=True)
     assert read_budget(bench.file).tolerance_bytes == 77
     assert read_budget(bench.file).bytes["bzImage"] == 2_000_000
 
@@ -141,21 +158,74 @@ def test_an_update_keeps_the_tolerances_that_were_chosen(bench: Bench) -> None:
 def test_a_budget_of_another_schema_is_not_overwritten(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.file.write_text("schema = 2\n")
     with pytest.raises(SystemExit) as ended:
-        bench.run(update=True)
+        bench.run("hello", update=True)
     assert ended.value.code == ManifestError.exit_code
-    assert "budget.toml" in capsys.readouterr().err
+    words = capsys.readouterr().err
+    assert "budget.toml" in words
+    assert "this UniLinux reads schema 1, not 2; to write it anew, remove the file first" in words
     assert bench.file.read_text() == "schema = 2\n"
 
 
 def test_every_measurement_is_kept(bench: Bench) -> None:
-    bench.run(update=True)
-    bench.run()
+    bench.run("hello", update=True)
+    bench.run("hello")
     first, second = read_history(bench.project / "build/history.jsonl")
     assert first.stages == second.stages == {"firmware": 5_000, "pid1": 4_995_000, "exit": 100_000}
     assert first.revision == "unknown"  # this copy has no history
     assert first.when <= second.when
 
 
-def test_verdicts_are_told_line_by_line() -> None:
+def test_other_tools_make_other_numbers_which_is_said_and_tolerated(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run("hello", update=True)
+    bench.gcc, bench.bzimage, bench.least_mib = "gcc 14.2.0", 1_050_000, 16
+    capsys.readouterr()
+    bench.run("hello")
+    (answer,) = json.loads(capsys.readouterr().out)["budgets"]
+    assert answer["ok"]
+    assert not answer["exact"]
+    assert {one["subject"]: one["allowed"] for one in answer["verdicts"]}["bzImage"] == 100_000
+    before = read_budget(bench.file)
+    comparison = compare(before, Measured(stages=before.stages, tools={**before.tools, "gcc": "gcc 14.2.0"}))
+    assert task.text("hello", comparison, before).splitlines()[1:3] == [
+        "  gcc is “gcc 14.2.0”; the budget is of “gcc 12.2.0”",
+        "  so 10 % more is tolerated: other tools make other numbers",
+    ]
+
+
+def test_without_a_name_all_that_have_a_budget_are_held_to_it(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run("hello", "lua", update=True)
+    capsys.readouterr()
+    bench.run()
+    assert [one["app"] for one in json.loads(capsys.readouterr().out)["budgets"]] == ["hello", "lua"]
+    bench.bzimage = 1_050_000
+    with pytest.raises(SystemExit) as ended:
+        bench.run()
+    assert ended.value.code == CheckError.exit_code
+    words = capsys.readouterr().err
+    assert "hello, lua are over their budgets" in words
+    assert "lua: bzImage grew by 50,000 bytes" in words
+    assert "./x budget --app hello --app lua --update" in words
+
+
+def test_no_budget_at_all_is_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        bench.run()
+    assert ended.value.code == UsageError.exit_code
+    assert "no application has a budget" in capsys.readouterr().err
+
+
+def test_nothing_is_measured_before_all_budgets_are_found_good(bench: Bench) -> None:
+    bench.run("hello", update=True)
+    (bench.project / "apps/lua/budget.toml").write_text("schema = 1\n")
+    bench.asked.clear()
+    with pytest.raises(SystemExit) as ended:
+        bench.run()
+    assert ended.value.code == ManifestError.exit_code
+    assert bench.asked == []
+
+
+def test_what_was_measured_is_plain_data() -> None:
     measured = Measured(stages={"pid1": 5}, bytes={"bzImage": 7})
     assert task.document(measured) == {"stages": {"pid1": 5}, "bytes": {"bzImage": 7}, "least_memory_mib": None}

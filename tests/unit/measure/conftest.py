@@ -1,4 +1,4 @@
-"""A kernel of four functions and three initcalls, as files."""
+"""A kernel of four functions and three initcalls, as files; a measurement, and it as a budget."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from unilinux.measure.budget import Budget, Measured, read_budget, write_budget
 from unilinux.measure.kernel import KERNEL_MAP
 
 TEXT = KERNEL_MAP + 0x200000
@@ -32,6 +33,17 @@ SYMBOLS = {
     "__initcall_end": (INITCALLS + 12, "D"),
 }
 
+MEASURED = Measured(
+    stages={"firmware": 15_000, "initcalls.device": 2_000_000, "pid1": 3_000_000, "exit": 7},
+    initcalls={"pty_init": 900_000, "chr_dev_init": 100_000},
+    bytes={"vmlinux": 9_000_000, "bzImage": 1_000_000},
+    parts={"net/ipv4": 70_000, "mm": 9_000},
+    least_memory_mib=13,
+    config={"64BIT": "y", "DEFAULT_HOSTNAME": 'a "b" \\c', "LOG_BUF_SHIFT": "14"},
+    linux="6.12.117",
+    tools={"gcc": "gcc 12.2.0", "ld": "ld 2.40", "qemu": "QEMU 7.2"},
+)
+
 
 def elf(address: int, content: bytes) -> bytes:
     """A 64-bit ELF file with one loaded segment."""
@@ -53,3 +65,15 @@ def kernel_files(tmp_path: Path) -> tuple[Path, Path]:
     lines = (f"{address:016x} {kind} {name}" for name, (address, kind) in SYMBOLS.items())
     system_map.write_text("\n".join(lines) + "\n")
     return vmlinux, system_map
+
+
+@pytest.fixture
+def budget_path(tmp_path: Path) -> Path:
+    return tmp_path / "apps" / "hello" / "budget.toml"
+
+
+@pytest.fixture
+def budget(budget_path: Path) -> Budget:
+    """What :data:`MEASURED` is, as a budget."""
+    write_budget(budget_path, MEASURED, profile="tiny", machine="microvm", memory_mib=128)
+    return read_budget(budget_path)

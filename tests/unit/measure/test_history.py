@@ -33,11 +33,25 @@ def test_no_file_is_no_history(tmp_path: Path) -> None:
     assert read_history(tmp_path / "none.jsonl") == ()
 
 
-@pytest.mark.parametrize("line", ["{", '{"when": 1}', "[]"])
+GOOD = '{"when": "w", "revision": "r", "app": "a", "profile": "p", "machine": "m", "stages": %s}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", '{"when": 1}', "[]", "\x00", GOOD % '"none"', GOOD % '{"pid1": "5"}', (GOOD % "{}").replace('"a"', "7")],
+)
 def test_a_line_that_is_no_measurement_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "boots.jsonl"
     append_record(path, RECORD)
     with path.open("a") as file:
         file.write(f"{line}\n")
-    with pytest.raises(ManifestError, match=r"boots\.jsonl:2: not a measurement"):
+    with pytest.raises(ManifestError, match=r"boots\.jsonl:2: not a measurement") as error:
+        read_history(path)
+    assert error.value.hint == "remove that line: the others are good without it"
+
+
+def test_a_line_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "boots.jsonl"
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(ManifestError, match=r"boots\.jsonl:1: not a measurement"):
         read_history(path)

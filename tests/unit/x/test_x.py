@@ -60,6 +60,7 @@ class Trial:
         shutil.copy(PROJECT / "x", self.root / "x")
         (self.root / "requirements.lock").write_text("one==1\n")
         self.packages("gcc  # compiles")
+        self.packages("browser # shows pages", file="debian-packages-test.txt")
         for name in (*REAL, "chmod"):
             found = shutil.which(name)
             assert found is not None
@@ -75,8 +76,8 @@ class Trial:
         path.write_text(text.replace("@BIN@", str(self.bin)))
         path.chmod(0o755)
 
-    def packages(self, *lines: str) -> None:
-        (self.root / "configs/debian-packages.txt").write_text("# comment\n\n" + "\n".join(lines) + "\n")
+    def packages(self, *lines: str, file: str = "debian-packages.txt") -> None:
+        (self.root / "configs" / file).write_text("# comment\n\n" + "\n".join(lines) + "\n")
 
     def begin(self, *arguments: str, x: Path | None = None, **environ: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -220,6 +221,27 @@ def test_no_install_only_prints_the_command(trial: Trial) -> None:
     assert trial.calls() == ["dpkg-query"]
 
 
+def test_what_only_tests_need_is_installed_for_them_alone(trial: Trial) -> None:
+    trial.packages("absent-browser # shows pages", file="debian-packages-test.txt")
+    trial.call("apps")
+    trial.call("test", "--fast")
+    assert [line for line in trial.calls() if "absent-browser" in line] == []
+    status, output, errors = trial.call("test", "--all")
+    assert (status, output) == (0, f"invoke --search-root {trial.root} test --all\n")
+    assert "    absent-browser: shows pages\n" in errors
+    assert "--no-install-recommends absent-browser" in trial.calls()[-1]
+
+
+def test_tests_go_on_without_what_only_they_need(trial: Trial) -> None:
+    trial.packages("absent-browser # shows pages", file="debian-packages-test.txt")
+    trial.call("apps")
+    status, output, errors = trial.call("test", UNILINUX_NO_INSTALL="1")
+    assert (status, output) == (0, f"invoke --search-root {trial.root} test\n")
+    assert errors.endswith("absent-browser\nx: the tests that need them will be skipped\n")
+    (trial.bin / "bad-apt").touch()
+    assert trial.call("test")[0] == 0
+
+
 def test_a_failing_apt_is_told(trial: Trial) -> None:
     trial.packages("absent # is needed")
     (trial.bin / "bad-apt").touch()
@@ -271,10 +293,11 @@ def test_elsewhere_than_on_debian_it_says_once_that_packages_are_not_checked(tri
     assert trial.call("apps") == (0, f"invoke --search-root {trial.root} apps\n", "")
 
 
-def test_each_package_has_its_reason() -> None:
-    lines = (PROJECT / "configs/debian-packages.txt").read_text().splitlines()
+@pytest.mark.parametrize(("file", "least"), [("debian-packages.txt", 10), ("debian-packages-test.txt", 1)])
+def test_each_package_has_its_reason(file: str, least: int) -> None:
+    lines = (PROJECT / "configs" / file).read_text().splitlines()
     entries = [line for line in lines if line and not line.startswith("#")]
-    assert len(entries) > 10
+    assert len(entries) > least
     assert [line for line in entries if not line.partition("# ")[2]] == []
     assert len({line.split()[0] for line in entries}) == len(entries)
 
