@@ -187,9 +187,9 @@ def test_file_that_is_no_kernel_is_told_by_qemu(boot: Boot) -> None:
     assert caught.value.hint == f"its command line is in {boot.evidence / 'command.txt'}"
 
 
-def test_bzimage_is_told_at_once(boot: Boot) -> None:
+def test_what_is_no_kernel_is_told_at_once(boot: Boot) -> None:
     boot.kernel.write_bytes(b"MZ" + bytes(1000))
-    with pytest.raises(VmError, match="is no 64-bit ELF file; the kernel to boot is vmlinux, not bzImage"):
+    with pytest.raises(VmError, match="is neither a 64-bit ELF file .vmlinux. nor a bzImage"):
         Vm.start(boot, RUNNER)
 
 

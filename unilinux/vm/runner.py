@@ -15,7 +15,8 @@ from unilinux.machine.compose import Machine
 class Boot:
     """What is booted, and the folder that gets the evidence of this run.
 
-    ``kernel`` is a PVH ``vmlinux``. ``cmdline`` is added to the machine's own.
+    ``kernel`` is a PVH ``vmlinux``, or a ``bzImage``, which takes longer but is the
+    form that Linux's KASLR applies to. ``cmdline`` is added to the machine's own.
     """
 
     machine: Machine
