@@ -59,5 +59,5 @@ def test_storm(
         report = Report.read(vm, timeout_s=10)
     (tmp_path / "evidence/nmis.txt").write_text(f"{injected} injected, {report.nmis} taken\n")
     assert not report.complaints(target, program)
-    # One that arrives while another is pending is lost, and each goes to all CPUs.
-    assert report.nmis > 1000
+    # Each goes to all CPUs, and is lost where another is pending. A busy host injects some 200 in a second.
+    assert report.nmis > 300

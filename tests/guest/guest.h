@@ -185,8 +185,8 @@ static inline int guest_wanted(const char *name)
 	return !strcmp(name, only);
 }
 
-/* Where the kernel's code begins: not where it was linked to if KASLR is at work. */
-static inline uint64_t kernel_address(void)
+/* A symbol of the kernel: not where it was linked to if KASLR is at work; 0 if unknown. */
+static inline uint64_t kernel_symbol(const char *wanted)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "r");
 	unsigned long long address;
@@ -194,7 +194,7 @@ static inline uint64_t kernel_address(void)
 	char name[128];
 
 	while (symbols && !found && fscanf(symbols, "%llx %*s %127s%*[^\n]", &address, name) == 2) {
-		if (!strcmp(name, "_stext"))
+		if (!strcmp(name, wanted))
 			found = address;
 	}
 	if (symbols)
@@ -251,7 +251,7 @@ static inline int guest_main(const struct guest_case *cases, size_t count)
 		take_command_line();
 	}
 	printf("ring %d hwcap2 %#lx cpus %ld kernel %#llx\n", cpl(), getauxval(AT_HWCAP2),
-	       sysconf(_SC_NPROCESSORS_ONLN), (unsigned long long)kernel_address());
+	       sysconf(_SC_NPROCESSORS_ONLN), (unsigned long long)kernel_symbol("_stext"));
 
 	for (i = 0; i < count; i++) {
 		int result;
