@@ -33,7 +33,7 @@ class Workshop:
 
     layout: Layout
 
-    def build(self, app: str, **choice: str | int) -> Image:
+    def build(self, app: str, **choice: str | int | None) -> Image:
         """The image of an application of the catalogue or one made by :meth:`add`."""
         return self.build_plan(make_plan(Request(app=app, **choice), self.layout))  # type: ignore[arg-type]
 

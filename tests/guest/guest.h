@@ -3,11 +3,13 @@
  * Cases for programs that attack the kernel from inside, as PID 1 or below it.
  *
  * Each case runs in a process of its own and fails alone.  Output:
+ *	ring R hwcap2 H cpus C kernel ADDRESS
  *	case NAME: pass|fail|skip: why
  *	cases: P passed, F failed, S skipped
+ *	nmis N
  * The exit status is 0 if none failed.  The environment variable "only" (for PID 1
- * that is a word on the kernel's command line) names the one case to run, or with
- * "*" at the end how its name begins.
+ * a word on the kernel's command line does as well) names the one case to run, or
+ * with "*" at the end how its name begins.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -183,6 +185,59 @@ static inline int guest_wanted(const char *name)
 	return !strcmp(name, only);
 }
 
+/* A symbol of the kernel: not where it was linked to if KASLR is at work; 0 if unknown. */
+static inline uint64_t kernel_symbol(const char *wanted)
+{
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	unsigned long long address;
+	uint64_t found = 0;
+	char name[128];
+
+	while (symbols && !found && fscanf(symbols, "%llx %*s %127s%*[^\n]", &address, name) == 2) {
+		if (!strcmp(name, wanted))
+			found = address;
+	}
+	if (symbols)
+		fclose(symbols);
+	return found;
+}
+
+/* How many NMIs all CPUs got. */
+static inline unsigned long nmis(void)
+{
+	FILE *interrupts = fopen("/proc/interrupts", "r");
+	unsigned long count, sum = 0;
+	char line[512];
+
+	while (interrupts && fgets(line, sizeof(line), interrupts)) {
+		char *p = line + strspn(line, " "), *end;
+
+		if (strncmp(p, "NMI:", 4))
+			continue;
+		for (p += 4; count = strtoul(p, &end, 10), end != p; p = end)
+			sum += count;
+	}
+	if (interrupts)
+		fclose(interrupts);
+	return sum;
+}
+
+/* Words NAME=VALUE of the kernel's command line go into the environment. */
+static inline void take_command_line(void)
+{
+	static char line[4096];
+	FILE *file = fopen("/proc/cmdline", "r");
+	char *word;
+
+	if (!file || !fgets(line, sizeof(line), file))
+		return;
+	fclose(file);
+	for (word = strtok(line, " \n"); word; word = strtok(NULL, " \n")) {
+		if (strchr(word, '='))
+			putenv(word);
+	}
+}
+
 static inline int guest_main(const struct guest_case *cases, size_t count)
 {
 	unsigned int passed = 0, failed = 0, skipped = 0;
@@ -193,8 +248,10 @@ static inline int guest_main(const struct guest_case *cases, size_t count)
 	if (getpid() == 1) {
 		mount("proc", "/proc", "proc", 0, NULL);
 		mount("dev", "/dev", "devtmpfs", 0, NULL);
+		take_command_line();
 	}
-	printf("ring %d hwcap2 %#lx\n", cpl(), getauxval(AT_HWCAP2));
+	printf("ring %d hwcap2 %#lx cpus %ld kernel %#llx\n", cpl(), getauxval(AT_HWCAP2),
+	       sysconf(_SC_NPROCESSORS_ONLN), (unsigned long long)kernel_symbol("_stext"));
 
 	for (i = 0; i < count; i++) {
 		int result;
@@ -213,6 +270,7 @@ static inline int guest_main(const struct guest_case *cases, size_t count)
 		       guest_why[0] ? ": " : "", guest_why);
 	}
 	printf("cases: %u passed, %u failed, %u skipped\n", passed, failed, skipped);
+	printf("nmis %lu\n", nmis());
 	return failed != 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Exceptions, system calls and interrupts at a high rate, with a check of every
  * register and of the red zone.  Meant to be run while the host injects NMIs.
- * The environment variable "seconds" says for how long (default: 10).
+ * The environment variable "seconds" says for how long each case runs (default: 10).
  */
 #include "gate.h"
 
@@ -10,7 +10,7 @@ static uint64_t end_time(void)
 {
 	const char *seconds = getenv("seconds");
 
-	return nanoseconds() + (seconds ? atoi(seconds) : 10) * 1000000000ull;
+	return nanoseconds() + (uint64_t)((seconds ? atof(seconds) : 10) * 1e9);
 }
 
 static void skip_ud2(int signr, siginfo_t *info, void *context)

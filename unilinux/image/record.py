@@ -52,6 +52,11 @@ class Image:
         """The stripped PVH kernel with the application inside: what QEMU boots."""
         return self.folder / ARTIFACTS["vmlinux"]
 
+    @property
+    def bzimage(self) -> Path:
+        """The same for other loaders: compressed, and at a random address if the kernel has KASLR."""
+        return self.folder / ARTIFACTS["bzImage"]
+
     def to_json(self) -> dict[str, Any]:
         """``image.json`` with full paths, and how each step went in this run."""
         artifacts = {

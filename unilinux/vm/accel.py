@@ -14,20 +14,22 @@ class Accelerator:
 
     ``tsc_khz`` is the frequency of the guest's time stamp counter, where it has no
     other way to know it than to measure. ``advises``: whether the kernel is told on
-    its command line what fits this accelerator; others' kernels aren't.
+    its command line what fits this accelerator; others' kernels aren't. ``model`` is the
+    CPU model (``qemu -cpu help``) where it shall not be the best that the accelerator has.
     """
 
     name: AcceleratorName
     reason: str
     tsc_khz: int | None = None
     advises: bool = True
+    model: str | None = None
 
     def qemu(self, cpus: int) -> tuple[str, ...]:
-        """QEMU arguments: the accelerator and the best CPU model that it has."""
+        """QEMU arguments: the accelerator and the CPU model."""
         if self.name == "kvm":
-            return ("-accel", "kvm", "-cpu", "host")
+            return ("-accel", "kvm", "-cpu", self.model or "host")
         # Told of fast string instructions Linux uses them, and TCG runs those byte by byte.
-        return ("-accel", f"tcg,thread={'single' if cpus == 1 else 'multi'}", "-cpu", "max,-erms")
+        return ("-accel", f"tcg,thread={'single' if cpus == 1 else 'multi'}", "-cpu", self.model or "max,-erms")
 
     def cmdline(self, cpus: int) -> tuple[str, ...]:
         """Words for the kernel's command line that only fit this accelerator."""

@@ -45,6 +45,8 @@ def read_bzimage(kernel: Path) -> BzImage | None:
 def loaded_end(kernel: Path) -> int:
     """The physical address (bytes) behind the last byte that a kernel is loaded or unpacked to.
 
+    A bzImage with KASLR may unpack itself to a place farther up, if there is memory.
+
     :raise VmError: the file cannot be read, or is neither a 64-bit ELF file nor a bzImage.
     """
     compressed = read_bzimage(kernel)

@@ -15,8 +15,9 @@ from unilinux.machine.compose import Machine
 class Boot:
     """What is booted, and the folder that gets the evidence of this run.
 
-    ``kernel`` is a PVH ``vmlinux`` with its initramfs inside, or a bzImage with ``initrd``
-    beside it. ``cmdline`` is added to the machine's own.
+    ``kernel`` is a PVH ``vmlinux`` with its initramfs inside, or a bzImage, which takes longer
+    but is the form that Linux's KASLR applies to, perhaps with ``initrd`` beside it.
+    ``cmdline`` is added to the machine's own.
     """
 
     machine: Machine

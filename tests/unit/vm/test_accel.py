@@ -36,6 +36,11 @@ def test_frequency_that_nobody_knows_is_not_told() -> None:
     assert Accelerator(name="tcg", reason="test").cmdline(1) == ("nolapic_timer",)
 
 
+def test_cpu_model_can_be_chosen() -> None:
+    assert Accelerator(name="tcg", reason="test", model="Haswell").qemu(1)[-2:] == ("-cpu", "Haswell")
+    assert Accelerator(name="kvm", reason="test", model="EPYC").qemu(1)[-2:] == ("-cpu", "EPYC")
+
+
 def test_unknown_accelerator(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no accelerator 'kmv'; did you mean 'kvm'"):
         choose_accelerator("kmv", tmp_path)
