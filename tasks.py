@@ -268,6 +268,7 @@ def report(
         **{key: _COMMON[key] for key in ("app", "json", "verbose")},
         "profile": "the profile to start from; the application says which is usual",
         "keep": "a symbol that is not to be taken away; repeatable",
+        "evidence": "what ./x observe wrote; usual is what it left beside the image, if it did",
         "budget-minutes": "when to stop and write the best so far; 0 (usual): when nothing more can be removed",
     },
     iterable=["keep"],
@@ -277,6 +278,7 @@ def minimise_task(
     app: str,
     profile: str = "",
     keep: list[str] | None = None,
+    evidence: str = "",
     budget_minutes: float = 0.0,
     json: bool = False,
     verbose: bool = False,
@@ -284,7 +286,13 @@ def minimise_task(
     """Find the smallest kernel on which an application passes its checks, and write it as a profile."""
     choice = images.Choice(app=app, profile=profile)
     minimise.minimise(
-        PROJECT, choice, keep=tuple(keep or ()), budget_minutes=budget_minutes, as_json=json, verbose=verbose
+        PROJECT,
+        choice,
+        keep=tuple(keep or ()),
+        evidence=evidence,
+        budget_minutes=budget_minutes,
+        as_json=json,
+        verbose=verbose,
     )
 
 

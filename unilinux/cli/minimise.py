@@ -18,12 +18,14 @@ from unilinux.image.pipeline import Variant
 from unilinux.image.request import Plan
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.minimise.candidates import keep_list
+from unilinux.minimise.evidence import Seen, read_evidence
 from unilinux.minimise.profile import profile_text
 from unilinux.minimise.proof import BootProver
 from unilinux.minimise.search import Job, Outcome
 from unilinux.minimise.search import minimise as search
 from unilinux.vm.choice import choose_accelerator
 
+OBSERVED_FILE = "observed.json"
 _MEMORY_TIMEOUT_S = 30.0
 _FINAL_BOOTS = 3
 
@@ -51,7 +53,14 @@ class Cost:
 
 
 def minimise(
-    project: Path, choice: Choice, *, keep: Sequence[str], budget_minutes: float, as_json: bool, verbose: bool
+    project: Path,
+    choice: Choice,
+    *,
+    keep: Sequence[str],
+    evidence: str,
+    budget_minutes: float,
+    as_json: bool,
+    verbose: bool,
 ) -> None:
     """Search, build and verify what was found, write it as a profile, and measure before and after."""
     with session(project, as_json=as_json, verbose=verbose) as here:
@@ -64,6 +73,7 @@ def minimise(
             pipeline=pipeline(here),
             accelerator=choose_accelerator("auto", here.layout.cache),
             progress=here.progress,
+            seen=_seen(here, plan, evidence),
             keep=keep_list(_kept_by_user(here, plan, keep)),
             budget_s=budget_minutes * 60 or None,
         )
@@ -74,6 +84,14 @@ def minimise(
         after = cost(here, build_specimen(here, Choice(app=choice.app, profile=outcome.finding.name)))
         document = _document(outcome, path, before, after)
         here.answer(document, lambda: _text(plan, outcome, path, before, after))
+
+
+def _seen(here: Session, plan: Plan, evidence: str) -> Seen:
+    """What ``--evidence`` names, else what ``./x observe`` left beside the image, else nothing."""
+    if evidence:
+        return read_evidence(Path(evidence))
+    usual = here.layout.build / plan.name / OBSERVED_FILE
+    return read_evidence(usual) if usual.is_file() else Seen()
 
 
 def _kept_by_user(here: Session, plan: Plan, keep: Sequence[str]) -> dict[str, str]:

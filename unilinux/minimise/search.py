@@ -20,8 +20,9 @@ from unilinux.kernel.make import tool_versions
 from unilinux.kernel.source import KernelTree
 from unilinux.minimise.bench import kernel_bench
 from unilinux.minimise.candidates import kept_here, option_symbols, options, removals
+from unilinux.minimise.evidence import Seen
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.profile import Evidence, Finding, profile_files
+from unilinux.minimise.profile import Finding, profile_files
 from unilinux.minimise.proof import BootProver
 from unilinux.minimise.shrink import Shrunk, shrink
 from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline
@@ -46,7 +47,7 @@ class Job:
     accelerator: Accelerator
     progress: Progress
     keep: Mapping[str, str]
-    evidence: Evidence = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
     budget_s: float | None = None
 
 
@@ -99,7 +100,7 @@ def minimise(job: Job) -> Outcome:
         shrunk=shrunk,
         keep=keep,
         trials=len(journal),
-        evidence=job.evidence,
+        seen=job.seen,
     )
     return Outcome(finding=finding, variation=variation, baseline=baseline, made=trials.made)
 
@@ -115,7 +116,7 @@ def _shrink(
         removals(variations.settings(), original, removable_from=files, keep=job.keep),
         options(original, _known(variations), removable_from=files, keep=job.keep),
         out_of_time=out_of_time,
-        used=job.evidence.keys(),
+        used=job.seen.used,
     )
 
 

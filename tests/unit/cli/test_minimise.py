@@ -69,7 +69,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
 
 
 def test_before_and_after_stand_side_by_side(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
-    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=0, as_json=False, verbose=False)
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), evidence="", budget_minutes=0, as_json=False, verbose=False)
     out = capsys.readouterr().out
     assert "tiny" in out.splitlines()[0]
     assert "hello-minimal" in out.splitlines()[0]
@@ -81,13 +81,13 @@ def test_before_and_after_stand_side_by_side(fakes: list[Job], capsys: pytest.Ca
 
 
 def test_time_that_was_up_is_said_with_how_to_go_on(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
-    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=2, as_json=False, verbose=False)
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), evidence="", budget_minutes=2, as_json=False, verbose=False)
     assert fakes[0].budget_s == 120
     assert "NOT MINIMAL YET: the time was up before FUTEX EPOLL; the same command goes on" in capsys.readouterr().out
 
 
 def test_json(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
-    task.minimise(PROJECT, Choice(app="hello"), keep=(), budget_minutes=2, as_json=True, verbose=False)
+    task.minimise(PROJECT, Choice(app="hello"), keep=(), evidence="", budget_minutes=2, as_json=True, verbose=False)
     answer = json.loads(capsys.readouterr().out)
     assert (answer["app"], answer["from"], answer["profile"]) == ("hello", "tiny", "hello-minimal")
     assert (answer["minimal"], answer["untried"]) == (False, ["FUTEX", "EPOLL"])
@@ -105,7 +105,9 @@ def test_keeping_what_is_not_on_is_refused(
 
     monkeypatch.setattr(task, "pipeline", lambda here: Configured())
     with pytest.raises(SystemExit) as caught:
-        task.minimise(PROJECT, Choice(app="hello"), keep=("FUTX",), budget_minutes=0, as_json=False, verbose=False)
+        task.minimise(
+            PROJECT, Choice(app="hello"), keep=("FUTX",), evidence="", budget_minutes=0, as_json=False, verbose=False
+        )
     assert caught.value.code == 2
     assert "--keep FUTX: it is not on in hello-tiny; did you mean FUTEX?" in capsys.readouterr().err
     assert fakes == []

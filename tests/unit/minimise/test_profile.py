@@ -13,6 +13,7 @@ from unilinux.kconfig.resolved import Resolved, Source, SymbolState
 from unilinux.kconfig.variation import ORIGIN
 from unilinux.kconfig.wish import Origin
 from unilinux.minimise.candidates import KEEP
+from unilinux.minimise.evidence import Seen
 from unilinux.minimise.profile import Finding, profile_files, profile_text
 from unilinux.minimise.shrink import Shrunk
 from unilinux.minimise.verdict import Sizes, Verdict
@@ -46,7 +47,7 @@ def finding(plan: Plan, *states: SymbolState, minimal: bool = True, evidence: di
         ),
         keep={"SYN_COOKIES": KEEP["SYN_COOKIES"], "INIT_STACK_ALL_ZERO": KEEP["INIT_STACK_ALL_ZERO"]},
         trials=17,
-        evidence=evidence,
+        seen=Seen(lines=evidence),
     )
 
 
