@@ -41,3 +41,14 @@ class Accelerator:
             # of 10 ms from then on. It is the host's own counter, which the host found steady.
             words += [f"tsc_early_khz={self.tsc_khz}", "tsc=reliable"]
         return tuple(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedAccelerator(Accelerator):
+    """The same with further QEMU arguments: a debugger's, for example."""
+
+    further: tuple[str, ...]
+
+    def qemu(self, cpus: int) -> tuple[str, ...]:
+        """QEMU arguments."""
+        return (*Accelerator.qemu(self, cpus), *self.further)

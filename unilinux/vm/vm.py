@@ -69,8 +69,10 @@ class Vm:
         self._closing = threading.Lock()
 
     @classmethod
-    def start(cls, boot: Boot, runner: Runner, *, on_output: Callable[[bytes], None] | None = None) -> Self:
-        """Launch the emulator and let the guest run.
+    def start(
+        cls, boot: Boot, runner: Runner, *, on_output: Callable[[bytes], None] | None = None, held: bool = False
+    ) -> Self:
+        """Launch the emulator and let the guest run; if ``held``, a debugger does that (:mod:`unilinux.vm.gdbstub`).
 
         ``on_output`` gets the console's bytes as they come, in another thread.
 
@@ -90,7 +92,9 @@ class Vm:
                 emulator.report.close()
                 raise
         try:
-            vm._let_run()
+            vm._connect()
+            if not held:
+                vm._let_run()
         except BaseException:
             vm.close()
             raise
@@ -219,7 +223,7 @@ class Vm:
                 self.console.close()
                 self.emulator.report.close()
 
-    def _let_run(self) -> None:
+    def _connect(self) -> None:
         try:
             self._qmp.connect(_LAUNCH_TIMEOUT_S)
             if self.boot.machine.spec.forwards:
@@ -227,6 +231,8 @@ class Vm:
                 self._ports = {int(line["guest"]): int(line["source"]) for line in forwards}
         except VmError as error:
             raise self.emulator.launch_failure() or error from error
+
+    def _let_run(self) -> None:
         try:
             self._qmp.execute("cont")
         except VmError:
