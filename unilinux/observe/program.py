@@ -25,6 +25,7 @@ _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16})(?: (?P<size>[0-9a-f]{16}))? (?
 # musl's marks inside of __syscall_cp_asm: labels, not functions.
 _LABELS = frozenset({"__cp_begin", "__cp_end", "__cp_cancel"})
 _CALL = 0xE8
+_JUMP = re.compile(rb"(?=(\xe9.{4}|\xeb.))", re.DOTALL)
 _NEAR = struct.Struct("<i")
 # Lengths of a call through a pointer, by its ModRM byte: register, memory with no, 8-bit and 32-bit displacement.
 _INDIRECT_LENGTHS = (2, 3, 4, 6, 7, 8)
@@ -57,6 +58,7 @@ class Program:
     functions: tuple[Function, ...]
     segments: tuple[Segment, ...]
     library: frozenset[str]
+    _jumps: dict[int, frozenset[int]] = field(default_factory=dict, repr=False, compare=False)
 
     def function_at(self, address: int) -> Function | None:
         """The function that an address lies in."""
@@ -136,10 +138,15 @@ class Program:
         function = self.function_at(target)
         if jumps == 0 or function is None or function.start != target:
             return False
-        code = self._code(function.start, function.end - function.start)
-        places = (match.start() for match in re.finditer(b"\xe9....", code, re.DOTALL))
-        goals = (function.start + offset + 5 + _NEAR.unpack_from(code, offset + 1)[0] for offset in places)
-        return any(self._reaches(goal, start, jumps - 1) for goal in goals)
+        return any(self._reaches(goal, start, jumps - 1) for goal in self._goals(function))
+
+    def _goals(self, function: Function) -> frozenset[int]:
+        """Where a function may jump to."""
+        if function.start not in self._jumps:
+            code = self._code(function.start, function.end - function.start)
+            goals = (function.start + jump.end(1) + _distance(jump[1][1:]) for jump in _JUMP.finditer(code))
+            self._jumps[function.start] = frozenset(goals)
+        return self._jumps[function.start]
 
     def _code(self, address: int, size: int) -> bytes:
         return bytes_at(self.segments, address, size) or b""
@@ -167,6 +174,10 @@ class _Search:
                     return (current.name, *found)
         self.dead.add(state)
         return None
+
+
+def _distance(code: bytes) -> int:
+    return int.from_bytes(code, "little", signed=True)
 
 
 def _indirect_length(code: bytes) -> int:

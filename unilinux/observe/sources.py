@@ -17,7 +17,7 @@ from unilinux.observe.makefiles import ALWAYS, Condition
 _DIRECTIVE = re.compile(r"^\s*#\s*(?P<word>if|ifdef|ifndef|elif|else|endif)\b(?P<rest>.*)$")
 _ENABLED = re.compile(r"(?:defined\s*\(?|IS_ENABLED\s*\(|IS_BUILTIN\s*\(|IS_REACHABLE\s*\()\s*CONFIG_(\w+)\s*\)?")
 # A definition begins in the first column, and its line doesn't end as a declaration's does.
-_DEFINED = re.compile(r"^(?:[A-Za-z_][\w \t*]*[ \t*])?(?P<name>\w+)\s*\((?P<rest>[^;]*)$")
+_DEFINED = re.compile(r"^(?:[A-Za-z_][\w \t*]*[ \t*])?(?P<name>\w+)\s*\([^;{]*(?:\{.*)?$")
 _SYSTEM_CALL = re.compile(r"^(?:COMPAT_)?SYSCALL_DEFINE\d\((?P<name>\w+)")
 _SYSTEM_CALL_NAMES = re.compile(r"^__(?:x64|do|se)_sys_(?P<name>\w+)$")
 # What the compiler makes of a function: part, isra, constprop, cold.
