@@ -11,6 +11,7 @@ from invoke.tasks import task
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
 from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
+from unilinux.cli.why import why as explain_why
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -187,6 +188,34 @@ def size(
 
 @task(
     help={
+        **_COMMON,
+        "symbol": "the Kconfig symbol, without CONFIG_",
+        "build": "build and measure the image without it, which is usual; --no-build leaves that out",
+        "memory": "the guest's memory in MiB for counting, 128 unless told",
+        "timeout": "seconds that each check may take",
+    }
+)
+def why(
+    context: Context,
+    app: str,
+    symbol: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    memory: int = 0,
+    build: bool = True,
+    timeout: float = 60.0,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
+
+
+@task(
+    help={
         "a": "an image: its folder, its name below build/, or an application's for its usual one",
         "b": "another one",
         "boots": "count a boot of each, which is usual; --no-boots leaves that out",
@@ -337,6 +366,7 @@ namespace = Collection(
     boot,
     size,
     diff,
+    why,
     memory,
     budget_task,
     report,

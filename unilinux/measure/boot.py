@@ -92,7 +92,7 @@ class CountingAccelerator(Accelerator):
         return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
 
 
-def booted(boot: Boot, drive: Callable[[Vm], None], *, advises: bool = True) -> BootWith:
+def booted(boot: Boot, drive: Callable[[Vm], object], *, advises: bool = True) -> BootWith:
     """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`.
 
     ``advises`` is :attr:`Accelerator.advises`.
