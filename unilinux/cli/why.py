@@ -108,7 +108,7 @@ def why(
             found=found,
             asked=tuple(_with_block(asker, plan, name) for asker in askers(layers, name)),
             chain=ancestry(line.config(plan), name),
-            observed=_observed(here.layout.build / plan.name / OBSERVED_FILE, name),
+            observed=_observed(here.layout.build, plan, name),
             refusal=found.refusal,
         )
         if found.without is not None and answer.refusal is None and build:
@@ -128,13 +128,20 @@ def _with_block(asker: Asker, plan: Plan, symbol: str) -> Asker:
     return replace(asker, party=f"{asker.party}, block {blocks[0]}") if blocks else asker
 
 
-def _observed(path: Path, symbol: str) -> Mapping[str, Any] | None:
-    """What ./x observe has seen of the symbol, if it has looked."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["symbols"].get(symbol)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return found if isinstance(found, dict) else None
+def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
+    """What ./x observe has seen of the symbol: in this image, or else in another one of the same application.
+
+    It observes on a generous kernel, so that is the usual case where the image's profile is a small one.
+    """
+    others = sorted(path.name for path in build.glob(f"{plan.app.manifest.name}-*"))
+    for name in dict.fromkeys((plan.name, *others)):
+        try:
+            found = json.loads((build / name / OBSERVED_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if isinstance(found, dict):
+            return {"image": name, **found}
+    return None
 
 
 def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, memory_mib: int, timeout_s: float) -> Why:

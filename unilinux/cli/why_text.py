@@ -45,7 +45,7 @@ def _chain(node: Mapping[str, Any], head: str) -> Iterator[str]:
 def _observed(answer: Mapping[str, Any]) -> Iterator[str]:
     seen = answer["observed"]
     if seen:
-        yield f"  observed    {seen.get('status', '')}"
+        yield f"  observed    {seen.get('status', '')}, in {seen['image']}"
         lines = [*seen.get("calls", ()), *seen.get("functions", ())]
         yield from (f"              {line}" for line in _first(lines))
     elif answer["value"] != "n":

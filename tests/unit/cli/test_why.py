@@ -143,16 +143,22 @@ def test_what_was_never_on_says_what_it_would_take() -> None:
 
 
 def test_what_was_observed_is_shown(tmp_path: Path) -> None:
-    path = tmp_path / "observed.json"
-    assert why._observed(path, "EPOLL") is None
+    path = tmp_path / "nginx-generous" / "observed.json"
+    assert why._observed(tmp_path, PLAN, "EPOLL") is None
+    path.parent.mkdir()
     path.write_text(json.dumps({"symbols": {"EPOLL": {"status": "used", "calls": ["epoll_wait in ngx: 9 ×"]}}}))
-    seen = why._observed(path, "EPOLL")
-    assert "  observed    used\n              epoll_wait in ngx: 9 ×" in text(
-        replace(answer("EPOLL"), observed=seen).document()
-    )
-    assert why._observed(path, "NUMA") is None
-    path.write_text("[]")
-    assert why._observed(path, "EPOLL") is None
+    seen = why._observed(tmp_path, PLAN, "EPOLL")
+    shown = text(replace(answer("EPOLL"), observed=seen).document())
+    assert "  observed    used, in nginx-generous\n              epoll_wait in ngx: 9 ×" in shown
+    assert why._observed(tmp_path, PLAN, "NUMA") is None
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "no JSON", '{"symbols": []}'])
+def test_an_observation_that_is_none_is_passed_over(tmp_path: Path, content: str) -> None:
+    path = tmp_path / PLAN.name / "observed.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    assert why._observed(tmp_path, PLAN, "EPOLL") is None
 
 
 def test_a_symbol_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
