@@ -11,6 +11,7 @@ from invoke.tasks import task
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, patches, setup
 from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
+from unilinux.cli.observe import observe as look
 from unilinux.cli.why import why as explain_why
 
 PROJECT = Path(__file__).resolve().parent
@@ -285,6 +286,27 @@ def report(
     measure.report(PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose)
 
 
+@task(
+    help={
+        **{key: _COMMON[key] for key in ("app", "machine", "json", "verbose")},
+        "profile": "the kernel that it is observed on, server unless told; always in ring 3",
+        "symbol": "show what was seen of this symbol only",
+    }
+)
+def observe(
+    context: Context,
+    app: str,
+    profile: str = "",
+    machine: str = "",
+    symbol: str = "",
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Boot an application under a debugger, and show what it uses of the kernel: calls, functions, Kconfig symbols."""
+    choice = images.Choice(app=app, profile=profile, machine=machine)
+    look(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
+
+
 @task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})
 def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
@@ -371,6 +393,7 @@ namespace = Collection(
     budget_task,
     report,
     ladder,
+    observe,
     clean,
     test,
     check,

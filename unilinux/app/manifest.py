@@ -221,6 +221,8 @@ class Manifest(Model):
     # Kconfig symbols, without CONFIG_, that the application itself needs.
     kernel: dict[str, str] = Field(default_factory=dict)
     verify: tuple[Check, ...] = Field(min_length=1)
+    # Further requests, made after verify when it is observed what the application uses of the kernel.
+    workload: tuple[Check, ...] = ()
 
     @field_validator("kernel")
     @classmethod
@@ -249,8 +251,12 @@ class Manifest(Model):
         return problems
 
     def _check_problems(self) -> list[str]:
-        ports = [port for check in self.verify if (port := port_of(check)) is not None]
-        problems = [f"verify: port {port} is not among run.ports" for port in ports if port not in self.run.ports]
+        problems = [
+            f"{name}: port {port} is not among run.ports"
+            for name, checks in (("verify", self.verify), ("workload", self.workload))
+            for check in checks
+            if (port := port_of(check)) is not None and port not in self.run.ports
+        ]
         if self.run.ports and self.run.stop is None:
             problems.append("run.stop: a server needs the signal that asks it to end")
         return problems

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.app.build import build_app
+from unilinux.app.build import SYMBOLS_SUFFIX, build_app
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
 from unilinux.core.layout import Layout
@@ -166,7 +166,8 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
 
 def _part_sizes(kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
-    application = sum(path.stat().st_size for path in contents.built.path.rglob("*") if path.is_file())
+    files = [path for path in contents.built.path.rglob("*") if path.is_file() and path.suffix != SYMBOLS_SUFFIX]
+    application = sum(path.stat().st_size for path in files)
     return {
         "application": application,
         "init": (contents.init.path / "init").stat().st_size,

@@ -8,7 +8,7 @@ that this takes are read here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +51,14 @@ class Initcall:
     level: str
     address: int
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What an ELF file has of a segment, and the address that it is loaded at."""
+
+    address: int
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,18 +127,24 @@ def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:
 def _initcalls(path: Path, image: bytes, symbols: Mapping[str, int], texts: Mapping[int, str]) -> tuple[Initcall, ...]:
     found: list[Initcall] = []
     names = [name for name in LEVELS if name in symbols]
-    segments = _segments(path, image)
+    segments = read_segments(path, image)
     for name, following in pairwise(names):
         # CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: each entry is its target's distance from itself.
         for entry in range(symbols[name], symbols[following], 4):
-            (distance,) = struct.unpack("<i", _bytes_at(path, image, segments, entry, 4))
+            data = bytes_at(segments, entry, 4)
+            if data is None:
+                raise BuildError(f"{path} has nothing at {entry:#x}: it doesn't belong to this System.map")
+            (distance,) = struct.unpack("<i", data)
             target = (entry + distance) & 0xFFFFFFFFFFFFFFFF
             found.append(Initcall(LEVELS[name], target, texts.get(target, f"{target:#x}")))
     return tuple(found)
 
 
-def _segments(path: Path, image: bytes) -> list[tuple[int, int, int]]:
-    """(address, offset, size) of each loaded segment of a 64-bit little-endian ELF file."""
+def read_segments(path: Path, image: bytes) -> tuple[Segment, ...]:
+    """What a 64-bit little-endian ELF file has of each segment that is loaded.
+
+    :raise BuildError: it is none.
+    """
     if image[:6] != b"\x7fELF\x02\x01":
         raise BuildError(f"{path} is not a 64-bit ELF file")
     (table,) = struct.unpack_from("<Q", image, 32)
@@ -139,12 +153,14 @@ def _segments(path: Path, image: bytes) -> list[tuple[int, int, int]]:
     for number in range(count):
         kind, _, offset, address, _, in_file = struct.unpack_from("<IIQQQQ", image, table + number * size)
         if kind == 1:  # PT_LOAD
-            found.append((address, offset, in_file))
-    return found
+            found.append(Segment(address, image[offset : offset + in_file]))
+    return tuple(found)
 
 
-def _bytes_at(path: Path, image: bytes, segments: list[tuple[int, int, int]], address: int, size: int) -> bytes:
-    for start, offset, length in segments:
-        if start <= address and address + size <= start + length:
-            return image[offset + address - start :][:size]
-    raise BuildError(f"{path} has nothing at {address:#x}: it doesn't belong to this System.map")
+def bytes_at(segments: Sequence[Segment], address: int, size: int) -> bytes | None:
+    """The bytes of a file that are loaded at an address; None where there are none."""
+    for segment in segments:
+        offset = address - segment.address
+        if offset >= 0 and offset + size <= len(segment.content):
+            return segment.content[offset : offset + size]
+    return None

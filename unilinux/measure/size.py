@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from unilinux.core.errors import BuildError
 _NO_BYTES = (".bss", ".brk")
 _NO_BYTES_SYMBOLS = frozenset("bB")
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16}) ((?P<size>[0-9a-f]{16}) )?(?P<kind>\w) (?P<name>\S+)$", re.MULTILINE)
+# What is linked beside vmlinux.a (KBUILD_VMLINUX_LIBS).
+_LIBRARIES = ("lib/lib.a", "arch/x86/lib/lib.a")
 PADDING = "(padding, tables)"
 APPLICATION = "(initramfs)"
 UNKNOWN = "(linker, generated)"
@@ -56,7 +58,9 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class _Symbol:
+class Symbol:
+    """A row of ``nm -S``: ``size`` is in bytes, 0 where it isn't known, ``kind`` nm's letter."""
+
     address: int
     size: int
     kind: str
@@ -73,16 +77,14 @@ def measure_size(vmlinux: Path, archive: Path | None) -> Size:
     :raise CommandError: a file is missing or isn't an ELF file.
     """
     sections = _sections(command.run(["size", "-A", "-d", vmlinux]).output)
-    symbols = list(_symbols(command.run(["nm", "-S", "-n", vmlinux]).output))
-    if not symbols:
-        raise BuildError(f"{vmlinux} has no symbols", hint="give the vmlinux.debug of the image")
-    homes = _homes(archive) if archive else {}
+    symbols = read_symbols(vmlinux)
+    homes = homes_of_symbols(archive) if archive else {}
     loaded = sum(size for name, size in sections.items() if not name.startswith(_NO_BYTES))
     objects: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    for symbol in _without_aliases(symbols):
+    for symbol, home in with_homes(_without_aliases(symbols), homes):
         if symbol.kind not in _NO_BYTES_SYMBOLS:
-            objects[homes.get((symbol.name, symbol.size), UNKNOWN)] += symbol.size
+            objects[home] += symbol.size
             sizes[symbol.name] += symbol.size
     places = {symbol.name: symbol.address for symbol in symbols}
     objects[APPLICATION] = places.get("__initramfs_size", 0) - places.get("__initramfs_start", 0)
@@ -94,6 +96,22 @@ def measure_size(vmlinux: Path, archive: Path | None) -> Size:
         objects=dict(objects.most_common()),
         symbols=dict(sizes.most_common()),
     )
+
+
+def read_symbols(vmlinux: Path) -> list[Symbol]:
+    """The symbols of a vmlinux, by address.
+
+    :raise BuildError: it has none.
+    :raise HostError: binutils isn't installed.
+    """
+    listed = command.run(["nm", "-S", "-n", vmlinux]).output
+    symbols = [
+        Symbol(int(match["address"], 16), int(match["size"] or "0", 16), match["kind"], match["name"])
+        for match in _SYMBOL.finditer(listed)
+    ]
+    if not symbols:
+        raise BuildError(f"{vmlinux} has no symbols", hint="give the vmlinux.debug of the image")
+    return symbols
 
 
 def differences(was: Mapping[str, int], now: Mapping[str, int]) -> tuple[tuple[str, int, int], ...]:
@@ -109,12 +127,7 @@ def _sections(text: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) == 3 and row[1].isdigit() and int(row[2])}
 
 
-def _symbols(text: str) -> Iterator[_Symbol]:
-    for match in _SYMBOL.finditer(text):
-        yield _Symbol(int(match["address"], 16), int(match["size"] or "0", 16), match["kind"], match["name"])
-
-
-def _without_aliases(symbols: list[_Symbol]) -> Iterator[_Symbol]:
+def _without_aliases(symbols: list[Symbol]) -> Iterator[Symbol]:
     """Each byte once: of symbols that overlap, the one that begins first and is longest."""
     reached = 0
     for symbol in sorted(symbols, key=lambda one: (one.address, -one.size)):
@@ -123,12 +136,31 @@ def _without_aliases(symbols: list[_Symbol]) -> Iterator[_Symbol]:
             yield symbol
 
 
-def _homes(archive: Path) -> dict[tuple[str, int], str]:
-    """Object file by name and size of the symbol; names of static functions aren't unique, but nearly so."""
-    homes: dict[tuple[str, int], str] = {}
-    for line in command.run(["nm", "-A", "-S", "--defined-only", archive.name], cwd=archive.parent).output.splitlines():
-        place, _, rest = line.rpartition(":")
-        words = rest.split()
-        if len(words) == 4:
-            homes.setdefault((words[3], int(words[1], 16)), place.partition(":")[2])
-    return homes
+def homes_of_symbols(archive: Path) -> dict[tuple[str, int], tuple[str, ...]]:
+    """Object files by name and size of the symbol: several have static functions of one name, and even of one size.
+
+    ``archive`` is as for :func:`measure_size`; the libraries beside it are read, too.
+    """
+    homes: dict[tuple[str, int], dict[str, None]] = {}
+    for library in (archive.name, *(name for name in _LIBRARIES if (archive.parent / name).exists())):
+        listed = command.run(["nm", "-A", "-S", "--defined-only", library], cwd=archive.parent).output
+        for line in listed.splitlines():
+            place, _, rest = line.rpartition(":")
+            words = rest.split()
+            if len(words) == 4:
+                homes.setdefault((words[3], int(words[1], 16)), {})[place.partition(":")[2]] = None
+    return {symbol: tuple(places) for symbol, places in homes.items()}
+
+
+def with_homes(
+    symbols: Iterable[Symbol], homes: Mapping[tuple[str, int], tuple[str, ...]]
+) -> Iterator[tuple[Symbol, str]]:
+    """Symbols in order of their addresses with their object files; of several, the one that the symbol before is of.
+
+    What the linker puts together is mostly in the order of objects.
+    """
+    last = UNKNOWN
+    for symbol in symbols:
+        places = homes.get((symbol.name, symbol.size), (UNKNOWN,))
+        last = last if last in places else places[0]
+        yield symbol, last

@@ -20,7 +20,8 @@ from unilinux.measure.kernel import HEAD_BYTES, LEVELS, Function, Initcall, Kern
 
 # Where Linux's boot protocol puts the protected-mode code of a bzImage.
 _BZIMAGE_ENTRY = 0x100000
-_USER = (0x1000, 0x800000000000)
+# All of user space.
+USER = (0x1000, 0x800000000000)
 # do_one_initcall executes some 40 instructions for each initcall.
 _MANY = 1 << 17
 _BELOW = "(not the kernel)"
@@ -164,7 +165,7 @@ def _extents(kernel: Kernel, name: str) -> tuple[tuple[int, int], ...]:
 
 def _user_watch(name: str, address: int | None, after: tuple[str, int]) -> Watch:
     if address is None:
-        return Watch(name=name, ranges=(_USER,), after=after, snapshot=True)
+        return Watch(name=name, ranges=(USER,), after=after, snapshot=True)
     return Watch(name=name, addresses=(address,), after=after, snapshot=True)
 
 

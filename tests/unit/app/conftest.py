@@ -84,7 +84,7 @@ def host_toolchain(tmp_path: Path) -> Output:
     """The host's own compiler under the names of the tool chain: quick, and enough to test the builder."""
     bin_ = tmp_path / "toolchain" / "bin"
     bin_.mkdir(parents=True)
-    for name in ("gcc", "strip"):
+    for name in ("gcc", "nm", "strip"):
         program = bin_ / f"x86_64-unilinux-musl-{name}"
         program.write_text(f'#!/bin/sh\nexec {name} "$@"\n')
         program.chmod(0o755)

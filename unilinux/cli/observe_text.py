@@ -1,0 +1,92 @@
+"""What an observation says, as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from unilinux.observe.coverage import BOOT, IDLE, USED, ObjectUse
+from unilinux.observe.evidence import UNSEEN, Evidence, SymbolEvidence, call_lines, object_line
+from unilinux.observe.trace import INIT
+
+_DEAREST = 15
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """The system calls, what was asked for in vain, what ran, and the symbols by their evidence."""
+    image = evidence.image
+    blocks = [
+        [f"{image['image']}: Linux {image['kernel']}, {image['machine']}, ring {image['ring']}"],
+        _calls("system calls of the application", evidence, of_init=False),
+        _calls("system calls of init", evidence, of_init=True),
+        _vain(evidence),
+        _objects(evidence),
+        _used(evidence),
+        _symbols("symbols whose code ran only at start or end", evidence.with_status(BOOT)),
+        _symbols("symbols whose code never ran", evidence.with_status(IDLE)),
+        _unseen(evidence),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def symbol_text(one: SymbolEvidence) -> str:
+    """All evidence of one symbol."""
+    state = {
+        USED: "used",
+        BOOT: "its code ran only at start or end",
+        IDLE: "none of its code ran",
+        UNSEEN: "it has no object or function of its own: observing tells nothing about it",
+    }[one.status]
+    size = f" ({one.size:,} bytes in {len(one.objects)} objects)" if one.objects else ""
+    return "\n".join([f"{one.symbol}: {state}{size}", *(f"  {line}" for line in one.lines)])
+
+
+def _calls(title: str, evidence: Evidence, *, of_init: bool) -> list[str]:
+    calls = [call for call in evidence.calls if (call.by == INIT) == of_init]
+    total, kinds = sum(call.count for call in calls), len({call.name for call in calls})
+    return [f"{title}: {total:,}, {kinds} different", *(f"  {line}" for line in call_lines(calls))]
+
+
+def _vain(evidence: Evidence) -> list[str]:
+    lines = [
+        f"  {one.what}" + (f"  (needs {', '.join(one.symbols)})" if one.symbols else "") for one in evidence.in_vain
+    ]
+    return ["asked for in vain", *lines] if lines else []
+
+
+def _objects(evidence: Evidence) -> list[str]:
+    known = [use for use in evidence.objects if evidence.sizes.get(use.path)]
+    ran = [use for use in known if use.used]
+    functions = _count(known, USED), _count(known, BOOT), _count(known, IDLE)
+    dearest = sorted(ran, key=lambda use: -len(use.used))[:_DEAREST]
+    return [
+        f"kernel functions: {functions[0]:,} ran in use, {functions[1]:,} only at start or end, {functions[2]:,} never",
+        f"kernel objects in use: {len(ran)} of {len(known)}; of these",
+        *(f"  {object_line(use, most=3)}" for use in dearest),
+    ]
+
+
+def _count(objects: Iterable[ObjectUse], state: str) -> int:
+    return sum(len(getattr(use, state)) for use in objects)
+
+
+def _used(evidence: Evidence) -> list[str]:
+    found = evidence.with_status(USED)
+    lines = [f"  {one.size:>9,}  {one.symbol:28} {_first(one)}" for one in found]
+    return [f"symbols in use: {len(found)} (bytes of the objects that would go, and the first evidence)", *lines]
+
+
+def _first(one: SymbolEvidence) -> str:
+    more = len(one.lines) - 1
+    return one.lines[0] + (f"; {more} more" if more else "") if one.lines else ""
+
+
+def _symbols(title: str, symbols: tuple[SymbolEvidence, ...]) -> list[str]:
+    return [f"{title}: {len(symbols)}", *(f"  {one.size:>9,}  {one.symbol:28} {_first(one)}" for one in symbols)]
+
+
+def _unseen(evidence: Evidence) -> list[str]:
+    return [f"symbols that bring no code of their own, about which observing tells nothing: {_total(evidence)}"]
+
+
+def _total(evidence: Evidence) -> int:
+    return len(evidence.with_status(UNSEEN))

@@ -1,0 +1,1 @@
+"""What an application uses of the kernel: its system calls, the functions that ran, and the symbols that they need."""

@@ -1,0 +1,176 @@
+"""Observing an image: boot it, use it as its manifest says, and tell what of the kernel that took."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import unilinux.observe.calls
+import unilinux.observe.constants
+import unilinux.observe.coverage
+import unilinux.observe.evidence
+import unilinux.observe.makefiles
+import unilinux.observe.mapping
+import unilinux.observe.program
+import unilinux.observe.record
+import unilinux.observe.sources
+import unilinux.observe.trace
+from unilinux.app.build import SYMBOLS_SUFFIX
+from unilinux.core import command
+from unilinux.core.errors import UsageError
+from unilinux.core.files import write_atomically
+from unilinux.core.store import Step, Store, Workspace
+from unilinux.image.record import Image
+from unilinux.kernel.kbuild import parse_config
+from unilinux.kernel.make import OBJECTS
+from unilinux.measure.counter import build_plugin
+from unilinux.measure.kernel import read_kernel
+from unilinux.measure.size import measure_size
+from unilinux.observe.calls import read_table
+from unilinux.observe.constants import read_constants
+from unilinux.observe.coverage import read_functions
+from unilinux.observe.evidence import Evidence
+from unilinux.observe.makefiles import Gates
+from unilinux.observe.mapping import Mapper
+from unilinux.observe.program import Program, read_program
+from unilinux.observe.record import Subject, record
+from unilinux.observe.sources import Sources
+from unilinux.verify.verify import Stop, check_machine
+from unilinux.vm.runner import Boot
+from unilinux.vm.tsc import host_tsc_khz
+from unilinux.vm.vm import Vm
+
+EVIDENCE_FILE = "observed.json"
+
+_TREE = "linux"  # in the output of the kernel's source (KernelTree.path)
+# A guest that stops at each of its system calls is some hundred times slower.
+_TIMEOUT_S = 300.0
+
+_CODE = (
+    sys.modules[__name__],
+    unilinux.observe.calls,
+    unilinux.observe.constants,
+    unilinux.observe.coverage,
+    unilinux.observe.evidence,
+    unilinux.observe.makefiles,
+    unilinux.observe.mapping,
+    unilinux.observe.program,
+    unilinux.observe.record,
+    unilinux.observe.sources,
+    unilinux.observe.trace,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What to observe: an image whose machine forwards the ports that are asked, and the folder for its logs."""
+
+    image: Image
+    evidence: Path
+    store: Store
+
+    def run(self) -> Evidence:
+        """What was seen; out of the store, if the same image was observed with the same checks before.
+
+        :raise UsageError: the image can't be observed: its system calls don't pass one function.
+        :raise VerifyError: the application didn't do what its manifest promises.
+        :raise BootError: the machine failed.
+        :raise VmError: the debugger lost the machine.
+        """
+        image, manifest = self.image, self.image.plan.app.manifest
+        if image.plan.entry.syscall != "trap":
+            raise UsageError(
+                f"{image.plan.name} calls the kernel by functions: its system calls don't pass one place",
+                hint="observe it with --ring 3",
+            )
+        plugin = build_plugin(self.store)
+        checks = [check.model_dump(mode="json") for check in (*manifest.verify, *manifest.workload)]
+        step = Step(
+            name="observation",
+            label=f"observing {image.plan.name}",
+            spec={"checks": checks, "machine": image.plan.machine.describe(), "cmdline": image.plan.cmdline},
+            inputs={
+                name: image.record["artifacts"][name]["sha256"] for name in ("vmlinux", "vmlinux_debug", "system_map")
+            },
+            code=_CODE,
+        )
+
+        def action(space: Workspace) -> None:
+            space.step.detail("booting under the debugger")
+            found = self._observe(plugin)
+            write_atomically(space.out / EVIDENCE_FILE, json.dumps(found.document(), indent=1) + "\n")
+
+        return Evidence.read(self.store.run(step, action).path / EVIDENCE_FILE)
+
+    def _observe(self, plugin: Path) -> Evidence:
+        image = self.image
+        outputs = {output.name: output.path for output in image.steps}
+        tree = outputs["kernel-tree"] / _TREE
+        archive = outputs["kernel-objects"] / OBJECTS / "vmlinux.a"
+        debug = image.folder / "vmlinux.debug"
+        subject = Subject(
+            kernel=read_kernel(image.vmlinux, image.folder / "System.map"),
+            functions=read_functions(debug, archive),
+            table=read_table(tree),
+            constants=read_constants(tree),
+            programs=_programs(image, outputs),
+        )
+        boot = Boot(
+            machine=image.plan.machine, kernel=image.vmlinux, evidence=self.evidence, cmdline=image.plan.cmdline
+        )
+        recording = record(boot, subject, plugin=plugin, tsc_khz=host_tsc_khz(), use=self._use)
+        config = parse_config((image.folder / "config").read_text(encoding="utf-8"))
+        symbols = tuple(sorted(name for name, value in config.items() if value == "y"))
+        known = frozenset(symbols)
+        mapper = Mapper(
+            recording=recording,
+            functions=subject.functions,
+            table=subject.table,
+            sizes=measure_size(debug, archive).objects,
+            symbols=symbols,
+            gates=Gates(tree, known.__contains__),
+            sources=Sources(tree, known.__contains__),
+        )
+        return mapper.evidence(describe(image))
+
+    def _use(self, vm: Vm) -> None:
+        manifest = self.image.plan.app.manifest
+        stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
+        check_machine(vm, (*manifest.verify, *manifest.workload), stop, timeout_s=_TIMEOUT_S).require()
+
+
+def describe(image: Image) -> dict[str, Any]:
+    """Plain JSON data: which image was observed."""
+    plan = image.plan
+    return {
+        "image": plan.name,
+        "app": plan.app.manifest.name,
+        "profile": plan.profile.name,
+        "ring": plan.entry.ring,
+        "syscall": plan.entry.syscall,
+        "machine": plan.machine.spec.board,
+        "memory_mib": plan.machine.spec.memory_mib,
+        "kernel": image.record["kernel"]["version"],
+    }
+
+
+def _programs(image: Image, outputs: Mapping[str, Path]) -> dict[str, Program]:
+    """The programs of the application by their paths in the guest."""
+    manifest = image.plan.app.manifest
+    built = outputs[f"app-{manifest.name}"]
+    library = _library(outputs["toolchain"] / "lib" / "libc.a")
+    return {
+        file.path: read_program(built / file.build, built / (file.build + SYMBOLS_SUFFIX), library)
+        for file in manifest.files
+        if file.build is not None and (built / (file.build + SYMBOLS_SUFFIX)).is_file()
+    }
+
+
+def _library(archive: Path) -> frozenset[str]:
+    """The functions that a library defines."""
+    rows = (line.split() for line in command.run(["nm", "--defined-only", archive]).output.splitlines())
+    return frozenset(row[2] for row in rows if len(row) == 3)

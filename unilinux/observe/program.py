@@ -1,0 +1,166 @@
+"""The application's code: which function an address belongs to, and who called it.
+
+The images' programs have no frame pointers, and musl no unwind tables. Callers are
+found on the stack: a word is a return address of the function that we are in if the
+instruction before it is a call of that very function (or of one that jumps to it),
+which stale words of the stack hardly ever are. Where there is none, the first word
+behind a call through a pointer is taken.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+from unilinux.core.errors import BuildError
+from unilinux.measure.kernel import Segment, bytes_at, read_segments
+
+_SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16})(?: (?P<size>[0-9a-f]{16}))? (?P<kind>[tTwWiVv]) (?P<name>\S+)$")
+# musl's marks inside of __syscall_cp_asm: labels, not functions.
+_LABELS = frozenset({"__cp_begin", "__cp_end", "__cp_cancel"})
+_CALL = 0xE8
+_NEAR = struct.Struct("<i")
+# Lengths of a call through a pointer, by its ModRM byte: register, memory with no, 8-bit and 32-bit displacement.
+_INDIRECT_LENGTHS = (2, 3, 4, 6, 7, 8)
+_MOST_FRAMES = 12
+_MOST_JUMPS = 2  # epoll_wait jumps to epoll_pwait; longer chains were not seen
+_WORD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of a program: its code is [start, end)."""
+
+    start: int
+    end: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A statically linked program at fixed addresses.
+
+    ``functions`` are in order; ``library`` are the names of those that are the C
+    library's, so that the application's own can be told from them.
+    """
+
+    functions: tuple[Function, ...]
+    segments: tuple[Segment, ...]
+    library: frozenset[str]
+
+    def function_at(self, address: int) -> Function | None:
+        """The function that an address lies in."""
+        index = bisect.bisect_right(self._starts, address) - 1
+        found = self.functions[index] if index >= 0 else None
+        return found if found is not None and address < found.end else None
+
+    def callers(self, address: int, stack: bytes) -> tuple[str, ...]:
+        """The functions that are active, innermost first, from the one at ``address``.
+
+        ``stack`` is what the stack pointer points to. Where no caller can be made out, the chain ends.
+        """
+        current = self.function_at(address)
+        words = [word for (word,) in struct.iter_unpack("<Q", stack[: len(stack) // _WORD * _WORD])]
+        chain: list[str] = []
+        position = 0
+        while current is not None and len(chain) < _MOST_FRAMES:
+            chain.append(current.name)
+            found = self._caller(current, words, position)
+            current, position = (None, position) if found is None else found
+        return tuple(chain)
+
+    def place(self, chain: Iterable[str]) -> str:
+        """The innermost function of a chain that is the application's own; else the outermost one."""
+        names = tuple(chain)
+        return next((name for name in names if name not in self.library), names[-1] if names else "")
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [function.start for function in self.functions]
+
+    def _caller(self, current: Function, words: list[int], position: int) -> tuple[Function, int] | None:
+        through_pointer = None
+        for index in range(position, len(words)):
+            # A function that doesn't return may be called by the last instruction of its caller.
+            function = self.function_at(words[index] - 1)
+            if function is None:
+                continue
+            target = self._call_target(words[index])
+            if target is not None and self._reaches(target, current.start):
+                return function, index + 1
+            if target is None and through_pointer is None and self._is_indirect_call(words[index]):
+                through_pointer = function, index + 1
+        return through_pointer
+
+    def _call_target(self, return_address: int) -> int | None:
+        code = self._code(return_address - 5, 5)
+        return return_address + int(_NEAR.unpack_from(code, 1)[0]) if code[:1] == bytes((_CALL,)) else None
+
+    def _is_indirect_call(self, return_address: int) -> bool:
+        """Whether the instruction before ends there and is ``FF /2``."""
+        for length in _INDIRECT_LENGTHS:
+            code = self._code(return_address - length, length)
+            if code[:1] and 0x40 <= code[0] <= 0x4F:  # REX
+                code = code[1:]
+            if len(code) >= 2 and code[0] == 0xFF and code[1] >> 3 & 7 == 2 and len(code) == _indirect_length(code):
+                return True
+        return False
+
+    def _reaches(self, target: int, start: int, jumps: int = _MOST_JUMPS) -> bool:
+        """Whether a function is the wanted one, or ends by jumping to it."""
+        if target == start:
+            return True
+        function = self.function_at(target)
+        if jumps == 0 or function is None or function.start != target:
+            return False
+        code = self._code(function.start, function.end - function.start)
+        places = (match.start() for match in re.finditer(b"\xe9....", code, re.DOTALL))
+        goals = (function.start + offset + 5 + _NEAR.unpack_from(code, offset + 1)[0] for offset in places)
+        return any(self._reaches(goal, start, jumps - 1) for goal in goals)
+
+    def _code(self, address: int, size: int) -> bytes:
+        return bytes_at(self.segments, address, size) or b""
+
+
+def _indirect_length(code: bytes) -> int:
+    """Length of ``FF /2`` with its ModRM, SIB and displacement."""
+    mode, base = code[1] >> 6, code[1] & 7
+    if mode == 3:
+        return 2
+    sib = base == 4
+    no_base = base == 5 if not sib else len(code) > 2 and code[2] & 7 == 5
+    displacement = {0: 4 if no_base else 0, 1: 1, 2: 4}[mode]
+    return 2 + sib + displacement
+
+
+def read_program(program: Path, symbols: Path, library: Iterable[str]) -> Program:
+    """A program of an application's build, with the list of its symbols (``nm -S``).
+
+    :raise BuildError: a file is missing or isn't what it should be.
+    """
+    try:
+        image, listed = program.read_bytes(), symbols.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error
+    found = sorted(_listed(listed), key=lambda one: (one.start, one.end == one.start, one.name.startswith("_")))
+    starts = [*sorted({one.start for one in found}), 1 << 64]
+    following = dict(pairwise(starts))
+    functions: dict[int, Function] = {}
+    for one in found:
+        # Assembly has no sizes: it goes up to the next function.
+        end = one.end if one.end > one.start else following[one.start]
+        functions.setdefault(one.start, Function(one.start, end, one.name))
+    return Program(tuple(functions.values()), tuple(read_segments(program, image)), frozenset(library))
+
+
+def _listed(text: str) -> Iterable[Function]:
+    for line in text.splitlines():
+        if (row := _SYMBOL.match(line)) is not None and row["name"] not in _LABELS:
+            start = int(row["address"], 16)
+            yield Function(start, start + int(row["size"] or "0", 16), row["name"])
