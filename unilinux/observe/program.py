@@ -3,8 +3,8 @@
 The images' programs have no frame pointers, and musl no unwind tables. Callers are
 found on the stack: a word is a return address of the function that we are in if the
 instruction before it is a call of that very function (or of one that jumps to it),
-which stale words of the stack hardly ever are. Where there is none, the first word
-behind a call through a pointer is taken.
+which stale words of the stack seldom are. A word behind a call through a pointer may
+be one, too. Of all the chains that this allows, one that leads to main is taken.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import bisect
 import re
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,11 @@ _CALL = 0xE8
 _NEAR = struct.Struct("<i")
 # Lengths of a call through a pointer, by its ModRM byte: register, memory with no, 8-bit and 32-bit displacement.
 _INDIRECT_LENGTHS = (2, 3, 4, 6, 7, 8)
+_MAIN = "main"
 _MOST_FRAMES = 12
+_MOST_POINTERS = 3
+_DEEPEST = 60
+_MOST_DEAD_ENDS = 300
 _MOST_JUMPS = 2  # epoll_wait jumps to epoll_pwait; longer chains were not seen
 _WORD = 8
 
@@ -63,17 +67,18 @@ class Program:
     def callers(self, address: int, stack: bytes) -> tuple[str, ...]:
         """The functions that are active, innermost first, from the one at ``address``.
 
-        ``stack`` is what the stack pointer points to. Where no caller can be made out, the chain ends.
+        ``stack`` is what the stack pointer points to. Of the chains that end in main, the one with
+        the fewest calls through pointers; where there is none, the nearest fitting words are taken,
+        and the chain ends where no caller can be made out.
         """
         current = self.function_at(address)
-        words = [word for (word,) in struct.iter_unpack("<Q", stack[: len(stack) // _WORD * _WORD])]
-        chain: list[str] = []
-        position = 0
-        while current is not None and len(chain) < _MOST_FRAMES:
-            chain.append(current.name)
-            found = self._caller(current, words, position)
-            current, position = (None, position) if found is None else found
-        return tuple(chain)
+        if current is None:
+            return ()
+        words = tuple(word for (word,) in struct.iter_unpack("<Q", stack[: len(stack) // _WORD * _WORD]))
+        for pointers in range(_MOST_POINTERS + 1):
+            if (found := _Search(self, words).to_main(current, 0, pointers)) is not None:
+                return found[:_MOST_FRAMES]
+        return self._nearest(current, words)
 
     def place(self, chain: Iterable[str]) -> str:
         """The innermost function of a chain that is the application's own; else the outermost one."""
@@ -84,19 +89,31 @@ class Program:
     def _starts(self) -> list[int]:
         return [function.start for function in self.functions]
 
-    def _caller(self, current: Function, words: list[int], position: int) -> tuple[Function, int] | None:
-        through_pointer = None
+    def candidates(
+        self, current: Function, words: Sequence[int], position: int, *, pointers: bool
+    ) -> Iterator[tuple[Function, int]]:
+        """Functions that may have called another, with the position on the stack behind their return address."""
         for index in range(position, len(words)):
             # A function that doesn't return may be called by the last instruction of its caller.
             function = self.function_at(words[index] - 1)
             if function is None:
                 continue
             target = self._call_target(words[index])
-            if target is not None and self._reaches(target, current.start):
-                return function, index + 1
-            if target is None and through_pointer is None and self._is_indirect_call(words[index]):
-                through_pointer = function, index + 1
-        return through_pointer
+            if self._is_indirect_call(words[index]) if pointers else self._reaches(target, current.start):
+                yield function, index + 1
+
+    def _nearest(self, current: Function, words: Sequence[int]) -> tuple[str, ...]:
+        chain = [current.name]
+        position = 0
+        while len(chain) < _MOST_FRAMES:
+            found = next(self.candidates(current, words, position, pointers=False), None) or next(
+                self.candidates(current, words, position, pointers=True), None
+            )
+            if found is None:
+                break
+            current, position = found
+            chain.append(current.name)
+        return tuple(chain)
 
     def _call_target(self, return_address: int) -> int | None:
         code = self._code(return_address - 5, 5)
@@ -112,10 +129,10 @@ class Program:
                 return True
         return False
 
-    def _reaches(self, target: int, start: int, jumps: int = _MOST_JUMPS) -> bool:
+    def _reaches(self, target: int | None, start: int, jumps: int = _MOST_JUMPS) -> bool:
         """Whether a function is the wanted one, or ends by jumping to it."""
-        if target == start:
-            return True
+        if target is None or target == start:
+            return target is not None
         function = self.function_at(target)
         if jumps == 0 or function is None or function.start != target:
             return False
@@ -126,6 +143,30 @@ class Program:
 
     def _code(self, address: int, size: int) -> bytes:
         return bytes_at(self.segments, address, size) or b""
+
+
+@dataclass
+class _Search:
+    """Looks for a way from a function up to main; each dead end is tried once."""
+
+    program: Program
+    words: Sequence[int]
+    dead: set[tuple[int, int, int]] = field(default_factory=set)
+
+    def to_main(self, current: Function, position: int, pointers: int, depth: int = 0) -> tuple[str, ...] | None:
+        """A chain with at most so many calls through pointers."""
+        if current.name == _MAIN:
+            return (current.name,)
+        state = (current.start, position, pointers)
+        if depth == _DEEPEST or state in self.dead or len(self.dead) > _MOST_DEAD_ENDS:
+            return None
+        for through_pointer in (False, True)[: 1 + (pointers > 0)]:
+            for caller, behind in self.program.candidates(current, self.words, position, pointers=through_pointer):
+                found = self.to_main(caller, behind, pointers - through_pointer, depth + 1)
+                if found is not None:
+                    return (current.name, *found)
+        self.dead.add(state)
+        return None
 
 
 def _indirect_length(code: bytes) -> int:
