@@ -192,7 +192,6 @@ def size(
         **_COMMON,
         "symbol": "the Kconfig symbol, without CONFIG_",
         "build": "build and measure the image without it, which is usual; --no-build leaves that out",
-        "memory": "the guest's memory in MiB for counting, 128 unless told",
         "timeout": "seconds that each check may take",
     }
 )
@@ -204,14 +203,13 @@ def why(
     ring: str = "",
     syscall: str = "",
     machine: str = "",
-    memory: int = 0,
     build: bool = True,
     timeout: float = 60.0,
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
     explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
 
 

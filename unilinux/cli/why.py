@@ -10,10 +10,11 @@ from typing import Any
 
 from unilinux.cli.bill import bill_of
 from unilinux.cli.images import Choice, build_image, pipeline
+from unilinux.cli.observe import observed
 from unilinux.cli.session import Session, session
 from unilinux.cli.specimen import USUAL_MEMORY_MIB, Specimen
 from unilinux.cli.why_text import text
-from unilinux.core.errors import BootError, BuildError, ConfigError, UsageError
+from unilinux.core.errors import BootError, BuildError, ConfigError, UniLinuxError, UsageError
 from unilinux.image.pipeline import Variant
 from unilinux.image.request import Plan
 from unilinux.kconfig.absence import Absence, absence
@@ -21,9 +22,7 @@ from unilinux.kconfig.ancestry import Ancestor, Asker, ancestry, askers
 from unilinux.kconfig.variation import Variation
 from unilinux.machine.compose import compose
 from unilinux.measure.bill import Bill, Difference, cost_of, functions_of
-
-# What ./x observe leaves beside an image.
-OBSERVED_FILE = "observed.json"
+from unilinux.observe.observe import EVIDENCE_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def why(
     with session(project, as_json=as_json, verbose=verbose) as here:
         if not symbol:
             raise UsageError("a symbol is needed", hint="./x why --app nginx --symbol EPOLL")
-        plan = replace(choice, memory=0).plan(here)
+        plan = choice.plan(here)
         line = pipeline(here)
         tree = line.tree(plan.kernel)
         layers = plan.layers(here.layout)
@@ -111,9 +110,10 @@ def why(
             observed=_observed(here.layout.build, plan, name),
             refusal=found.refusal,
         )
+        if answer.observed is None and found.explanation.state.value not in ("", "n") and build:
+            answer = replace(answer, observed=_look(here, choice, plan, name))
         if found.without is not None and answer.refusal is None and build:
-            memory_mib = choice.memory or USUAL_MEMORY_MIB
-            answer = _with_cost(here, plan, answer, found.without, memory_mib=memory_mib, timeout_s=timeout_s)
+            answer = _with_cost(here, plan, answer, found.without, timeout_s=timeout_s)
         here.answer(answer.document(), lambda: text(answer.document()))
 
 
@@ -136,7 +136,7 @@ def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
     others = sorted(path.name for path in build.glob(f"{plan.app.manifest.name}-*"))
     for name in dict.fromkeys((plan.name, *others)):
         try:
-            found = json.loads((build / name / OBSERVED_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
+            found = json.loads((build / name / EVIDENCE_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         if isinstance(found, dict):
@@ -144,11 +144,22 @@ def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
     return None
 
 
-def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, memory_mib: int, timeout_s: float) -> Why:
+def _look(here: Session, choice: Choice, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
+    """Observe the application now. That it can't be observed is no reason to say nothing else."""
+    try:
+        with here.progress.step("observe", f"observing {choice.app}"):
+            observed(here, Choice(app=choice.app, machine=choice.machine))
+    except UniLinuxError as error:
+        here.progress.note(f"{choice.app} could not be observed: {error.message}")
+        return None
+    return _observed(here.layout.build, plan, symbol)
+
+
+def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, timeout_s: float) -> Why:
     """The answer with the image without the symbol built and measured, or with the reason why it can't be."""
     name = answer.found.explanation.state.name
     variant = Variant(label=f"without-{name}", resolved=without.resolved, changes={name: "n"})
-    base = Specimen(plan=_reached(plan, memory_mib), image=build_image(here, plan))
+    base = Specimen(plan=_reached(plan), image=build_image(here, plan))
     with_it = bill_of(here, base, timeout_s=timeout_s)
     try:
         with here.progress.step("build", f"building {plan.name} without {name}"):
@@ -177,6 +188,6 @@ def _without(image: str, variation: Variation, symbol: str, with_it: Bill, bill:
     )
 
 
-def _reached(plan: Plan, memory_mib: int) -> Plan:
+def _reached(plan: Plan) -> Plan:
     forwarding = plan.forwarding(plan.app.manifest.run.ports)
-    return replace(forwarding, machine=compose(replace(forwarding.machine.spec, memory_mib=memory_mib)))
+    return replace(forwarding, machine=compose(replace(forwarding.machine.spec, memory_mib=USUAL_MEMORY_MIB)))

@@ -50,7 +50,7 @@ def _observed(answer: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"              {line}" for line in _first(lines))
     elif answer["value"] != "n":
         app = answer["image"].partition("-")[0]
-        yield f"  observed    not yet: ./x observe --app {app} looks which system calls and functions are used"
+        yield f"  observed    nothing of it yet: ./x observe --app {app} looks who uses it"
 
 
 def _relations(answer: Mapping[str, Any]) -> Iterator[str]:

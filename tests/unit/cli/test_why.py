@@ -75,7 +75,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
         monkeypatch.setattr(why, "pipeline", lambda here: SimpleNamespace(build=build))
         monkeypatch.setattr(why, "bill_of", lambda here, specimen, **options: next(bills))
         assert asked.found.without is not None
-        return why._with_cost(HERE, PLAN, asked, asked.found.without, memory_mib=128, timeout_s=1)
+        return why._with_cost(HERE, PLAN, asked, asked.found.without, timeout_s=1)
 
     return costed
 
@@ -159,6 +159,17 @@ def test_an_observation_that_is_none_is_passed_over(tmp_path: Path, content: str
     path.parent.mkdir()
     path.write_text(content)
     assert why._observed(tmp_path, PLAN, "EPOLL") is None
+
+
+def test_an_application_that_cannot_be_observed_has_an_answer_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(here: object, choice: Choice) -> None:
+        raise BuildError("no compiler")
+
+    monkeypatch.setattr(why, "observed", fail)
+    here: Any = SimpleNamespace(layout=replace(LAYOUT, build=tmp_path), progress=Progress(NullSink()))
+    assert why._look(here, Choice(app="nginx"), PLAN, "EPOLL") is None
 
 
 def test_a_symbol_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
