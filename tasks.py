@@ -12,6 +12,7 @@ from unilinux.cli import boots, budget, catalogue, checks, images, measure, mini
 from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
 from unilinux.cli.observe import observe as look
+from unilinux.cli.why import why as explain_why
 
 PROJECT = Path(__file__).resolve().parent
 
@@ -184,6 +185,32 @@ def size(
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
     choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
     measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
+
+
+@task(
+    help={
+        **_COMMON,
+        "symbol": "the Kconfig symbol, without CONFIG_",
+        "build": "build and measure the image without it, which is usual; --no-build leaves that out",
+        "timeout": "seconds that each check may take",
+    }
+)
+def why(
+    context: Context,
+    app: str,
+    symbol: str,
+    profile: str = "",
+    ring: str = "",
+    syscall: str = "",
+    machine: str = "",
+    build: bool = True,
+    timeout: float = 60.0,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
 @task(
@@ -399,6 +426,7 @@ namespace = Collection(
     boot,
     size,
     diff,
+    why,
     memory,
     budget_task,
     report,

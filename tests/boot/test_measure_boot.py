@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.boot.conftest import Workshop
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
-from unilinux.measure.boot import booted, counted_boot, disagreements, to_the_end
+from unilinux.measure.boot import booted, counted_boot, disagreements, exact_runner, to_the_end
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
+from unilinux.measure.occupancy import Occupancy
 from unilinux.measure.stages import Application, Stages
+from unilinux.vm.gdbstub import StubListener
 from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot, pytest.mark.slow]
 
@@ -48,3 +52,42 @@ def test_a_boot_has_all_its_stages(count: Callable[[], Stages]) -> None:
     assert sum(stage.spent for stage in measured.stages) == measured.stages[-1].instructions <= measured.total
     assert sum(cost.instructions for cost in measured.functions) == measured.instructions("pid1")
     assert {"start_kernel", "do_one_initcall"} < set(measured.executed)
+
+
+# What the kernel itself says is free just before it ends.
+FREE_MEMORY = """
+#include <stdio.h>
+#include <sys/sysinfo.h>
+
+int main(void)
+{
+	struct sysinfo info;
+
+	sysinfo(&info);
+	printf("free: %lu\\n", info.freeram * info.mem_unit);
+	return 0;
+}
+"""
+
+
+def test_memory_in_use_is_what_the_kernel_says_is_not_free(
+    workshop: Workshop, boot_of: Callable[[Image], Boot]
+) -> None:
+    image = workshop.build(workshop.add("free-memory", FREE_MEMORY))
+    kernel = read_kernel(image.vmlinux, image.folder / "System.map")
+    boot = boot_of(image)
+    found, free = [], 0
+    for _ in range(2):
+        with StubListener() as listener:
+            runner = exact_runner(listener.arguments)
+            with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
+                found.append(dict(Occupancy(kernel, stub).follow(last="exit", timeout_s=TIMEOUT_S)))
+                stub.resume()
+                vm.wait(timeout_s=TIMEOUT_S)
+                free = int(vm.expect(r"^free: \d+", timeout_s=0).line.split()[1])
+    assert found[0] == found[1]
+    total = boot.machine.spec.memory_mib << 20
+    # The first MiB is no memory of the kernel's.
+    assert 0 <= total - found[0]["exit"] - free < 1 << 20
+    assert found[0]["firmware"] <= found[0]["core"] < total
+    assert found[0]["pid1"] < found[0]["initcalls.late"], "init memory was freed in between"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from unilinux.cli.images import pipeline
 from unilinux.cli.session import Session
 from unilinux.cli.side_by_side import stages_table
-from unilinux.cli.specimen import Specimen, wait_until_idle
+from unilinux.cli.specimen import Specimen, until_it_rests
 from unilinux.core.errors import BootError
 from unilinux.image.entry import Entry
 from unilinux.kernel.stock import PinnedPackage, StockKernel, find_stock_kernel, stock_kernel
@@ -20,14 +20,12 @@ from unilinux.measure.stock import CMDLINE, STARTING, application_of, hung, kern
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.choice import choose_accelerator
 from unilinux.vm.native import NativeRunner
-from unilinux.vm.outcome import Timeout
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # Under plain TCG Debian's takes 2 s on an idle host. A kernel that hangs while it calibrates
-# its clocks stays so for ever; the counter makes each instruction some times dearer.
+# its clocks stays so for ever.
 _TIMEOUT_S = 120.0
-_COUNTED_TIMEOUT_S = 600.0
 _TRIES = 3
 
 _Result = TypeVar("_Result")
@@ -141,14 +139,9 @@ def _seconds_to_start(boot: Boot, accelerator: Accelerator) -> float:
 
 
 def _to_the_end(vm: Vm, rival: Rival) -> None:
+    outcome = until_it_rests(vm, is_server=rival.is_server)
     if not rival.is_server:
-        require_end_of_pid1(vm, vm.wait(timeout_s=_COUNTED_TIMEOUT_S))
-        return
-    vm.expect(STARTING, timeout_s=_COUNTED_TIMEOUT_S)
-    wait_until_idle(vm)
-    if isinstance(vm.wait(timeout_s=0), Timeout):
-        vm.execute("quit")
-        vm.wait(timeout_s=_TIMEOUT_S)
+        require_end_of_pid1(vm, outcome)
 
 
 def _tried(here: Session, rival: Rival, boot: Callable[[], _Result]) -> _Result:

@@ -12,7 +12,7 @@ from unilinux.cli.finished import find_finished, read_finished
 from unilinux.cli.images import Choice
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import session
-from unilinux.cli.specimen import build_specimen, clock, count, sizes
+from unilinux.cli.specimen import build_specimen, clock, count, memory_in_use, sizes
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically
 from unilinux.machine.spec import LEAST_MEMORY_MIB
@@ -33,11 +33,12 @@ def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bo
         pinned = pinned_rival(here, against) if against else None
         specimen = build_specimen(here, choice)
         counted = count(here, specimen, runs)
+        shown = counted[0].with_memory(memory_in_use(here, specimen))
         wall = clock(here, specimen, runs)
         differ = disagreements(counted, until=texts.last_exact_stage(counted[0]))
         subject = specimen.describe()
-        document = texts.boot_document(subject, counted[0], differ, wall)
-        lines = [texts.boot_text(subject, counted[0], differ, wall)]
+        document = texts.boot_document(subject, shown, differ, wall)
+        lines = [texts.boot_text(subject, shown, differ, wall)]
         if pinned:
             other = beside(here, specimen, pinned, runs=runs)
             document["against"] = other.document()

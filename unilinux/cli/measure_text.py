@@ -39,8 +39,7 @@ def boot_text(subject: Mapping[str, Any], counted: Stages, differ: Sequence[str]
         f"{subject['image']} on {subject['machine']} with {subject['memory_mib']} MiB: "
         f"Linux {subject['kernel']}, ring {subject['ring']}, syscall {subject['syscall']}"
     )
-    rows = [(stage.name, f"{stage.spent:,}", f"{stage.instructions:,}") for stage in counted.stages]
-    parts = [head, _table(("stage", "instructions", "since reset"), rows)]
+    parts = [head, _stages_table(counted)]
     if counted.initcalls:
         parts.append(_table(("initcall", "instructions", "level"), _cost_rows(counted.initcalls, with_level=True)))
     if len(counted.functions) > 1:
@@ -99,6 +98,15 @@ def _differences(was: Size, now: Size) -> dict[str, tuple[tuple[str, int, int], 
     }
 
 
+def _stages_table(counted: Stages) -> str:
+    heads = ("stage", "instructions", "since reset")
+    rows = [(stage.name, f"{stage.spent:,}", f"{stage.instructions:,}") for stage in counted.stages]
+    if all(stage.memory_bytes is None for stage in counted.stages):
+        return _table(heads, rows)
+    in_use = ["" if stage.memory_bytes is None else f"{stage.memory_bytes:,}" for stage in counted.stages]
+    return _table((*heads, "bytes in use"), [(*row, cell) for row, cell in zip(rows, in_use, strict=True)])
+
+
 def _agreement(counted: Stages, differ: Sequence[str], runs: int) -> str:
     if runs == 1:
         return "one counted boot"
@@ -122,7 +130,7 @@ def _byte_rows(values: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The numbers are to the right; a column behind them is a remark."""
-    numbers = {"instructions", "since reset", "bytes", "difference", "was", "is"}
+    numbers = {"instructions", "since reset", "bytes", "bytes in use", "difference", "was", "is"}
     stream = io.StringIO()
     show_table([Column(head, right=head in numbers) for head in heads], rows, stream)
     return stream.getvalue()

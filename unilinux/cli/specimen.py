@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,18 @@ from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.kernel.make import OBJECTS
 from unilinux.machine.compose import compose
-from unilinux.measure.boot import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
+from unilinux.measure.boot import Wall, booted, counted_boot, exact_runner, quit_after, timed_boots, to_the_end
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
+from unilinux.measure.occupancy import Occupancy
 from unilinux.measure.size import Size, measure_size
 from unilinux.measure.stages import Application, Stages
+from unilinux.measure.stock import STARTING
 from unilinux.verify.verify import check_machine
 from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.gdbstub import StubListener
 from unilinux.vm.native import NativeRunner
-from unilinux.vm.outcome import Timeout
+from unilinux.vm.outcome import End, Timeout
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
@@ -119,6 +122,49 @@ def count(here: Session, specimen: Specimen, runs: int = 1) -> tuple[Stages, ...
                 counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=booted(boot, drive))
             )
     return tuple(found)
+
+
+def count_alone(here: Session, specimen: Specimen) -> Stages:
+    """Boot under the counter without a client, however it ends: an application that fails has stages, too.
+
+    :raise BootError: PID 1 was never reached.
+    """
+    plugin = build_plugin(here.new_store())
+    kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
+    boot, is_server = specimen.boot("counted"), specimen.manifest.run.stop is not None
+    with here.progress.step("count", f"counting the instructions of {specimen.image.folder.name}'s boot"):
+        drive = booted(boot, lambda vm: until_it_rests(vm, is_server=is_server))
+        return counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=drive)
+
+
+def until_it_rests(vm: Vm, *, is_server: bool) -> Timeout | End:
+    """Wait until the machine has ended; a server is told to quit when it has nothing to do any more.
+
+    :raise BootError: init didn't come to start the application.
+    """
+    if not is_server:
+        return vm.wait(timeout_s=_TIMEOUT_S)
+    vm.expect(STARTING, timeout_s=_TIMEOUT_S)
+    wait_until_idle(vm)
+    if isinstance(vm.wait(timeout_s=0), Timeout):
+        vm.execute("quit")
+    return vm.wait(timeout_s=_TIMEOUT_S)
+
+
+def memory_in_use(here: Session, specimen: Specimen) -> Mapping[str, int]:
+    """Bytes of memory in use at the end of each stage, up to ``ready`` or ``exit``, by a boot of its own.
+
+    :raise VmError: the machine could not be started or driven.
+    """
+    kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
+    last = "exit" if specimen.manifest.run.stop is None else "ready"
+    with (
+        here.progress.step("memory", f"looking at the memory of {specimen.plan.name}'s boot"),
+        StubListener() as listener,
+        Vm.start(specimen.boot("memory"), exact_runner(listener.arguments), held=True),
+        listener.accept() as stub,
+    ):
+        return Occupancy(kernel, stub).follow(last=last, timeout_s=_TIMEOUT_S)
 
 
 def clock(here: Session, specimen: Specimen, runs: int) -> Wall:

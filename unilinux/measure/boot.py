@@ -92,24 +92,33 @@ class CountingAccelerator(Accelerator):
         return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
 
 
-def booted(boot: Boot, drive: Callable[[Vm], None], *, advises: bool = True) -> BootWith:
+def booted(boot: Boot, drive: Callable[[Vm], object], *, advises: bool = True) -> BootWith:
     """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`.
 
     ``advises`` is :attr:`Accelerator.advises`.
     """
 
     def run(further: Sequence[str]) -> None:
-        accelerator = CountingAccelerator(
-            name="tcg",
-            reason="instructions are counted",
-            tsc_khz=EXACT_TSC_KHZ,
-            advises=advises,
-            further=tuple(further),
-        )
-        with Vm.start(boot, NativeRunner(accelerator)) as vm:
+        with Vm.start(boot, _counting_runner(further, advises=advises)) as vm:
             drive(vm)
 
     return run
+
+
+def exact_runner(further: Sequence[str]) -> NativeRunner:
+    """Runs a guest as it runs when it is counted, but without the counter, with these further QEMU arguments."""
+    return _counting_runner((*EXACT_QEMU, *further), advises=True)
+
+
+def _counting_runner(further: Sequence[str], *, advises: bool) -> NativeRunner:
+    accelerator = CountingAccelerator(
+        name="tcg",
+        reason="instructions are counted",
+        tsc_khz=EXACT_TSC_KHZ,
+        advises=advises,
+        further=tuple(further),
+    )
+    return NativeRunner(accelerator)
 
 
 def to_the_end(timeout_s: float) -> Callable[[Vm], None]:

@@ -65,3 +65,37 @@ def least_memory(failure_at: Callable[[int], str | None], *, low: int, high: int
         else:
             enough = middle
     return LeastMemory(mib=enough, below=tries.get(enough - 1), tries=tuple(tries.items()))
+
+
+def least_memory_near(failure_at: Callable[[int], str | None], *, guess: int, low: int, high: int) -> LeastMemory:
+    """As :func:`least_memory`, beginning at a guess: with a good one it takes two tries.
+
+    From the guess the steps double, down while it passes and up while it fails, until
+    the answer is caught between two tries.
+
+    :raise VerifyError: even ``high`` isn't enough.
+    :raise ValueError: ``low`` is above ``high``.
+    """
+    tries: dict[int, str | None] = {}
+
+    def failure(mib: int) -> str | None:
+        if mib not in tries:
+            tries[mib] = failure_at(mib)
+        return tries[mib]
+
+    at, step = min(max(guess, low), high), 1
+    if failure(at) is None:
+        enough, short = at, low - 1
+        while enough > low and short < low:
+            at, step = max(low, enough - step), 2 * step
+            enough, short = (at, short) if failure(at) is None else (enough, at)
+    else:
+        enough, short = high, at
+        while short < high:
+            at, step = min(high, short + step), 2 * step
+            if failure(at) is None:
+                enough = at
+                break
+            short = at
+    found = least_memory(failure, low=min(short + 1, enough), high=enough)
+    return LeastMemory(mib=found.mib, below=tries.get(found.mib - 1), tries=tuple(tries.items()))

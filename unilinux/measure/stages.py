@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -30,11 +30,17 @@ DEAREST = 10
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A span of the boot. ``instructions``: since reset, when it was over."""
+    """A span of the boot. ``instructions``: since reset, when it was over; ``memory_bytes``: in use then, if known."""
 
     name: str
     instructions: int
     spent: int
+    memory_bytes: int | None = None
+
+    def document(self) -> dict[str, int]:
+        """Plain JSON data; memory that isn't known is left out."""
+        counted = {"instructions": self.instructions, "spent": self.spent}
+        return counted if self.memory_bytes is None else {**counted, "memory_bytes": self.memory_bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,14 @@ class Stages:
         """Instructions since reset at the end of a stage; None if it was never reached."""
         return next((one.instructions for one in self.stages if one.name == stage), None)
 
+    def with_memory(self, bytes_at: Mapping[str, int]) -> Stages:
+        """The same with the memory in use at the end of stages (:mod:`unilinux.measure.occupancy`)."""
+        return replace(self, stages=tuple(replace(one, memory_bytes=bytes_at.get(one.name)) for one in self.stages))
+
     def document(self, dearest: int = DEAREST) -> dict[str, Any]:
         """Plain JSON data: ``stages.pid1.instructions`` and the like, and the dearest of the rest."""
         return {
-            "stages": {one.name: {"instructions": one.instructions, "spent": one.spent} for one in self.stages},
+            "stages": {one.name: one.document() for one in self.stages},
             "initcalls": [
                 {"name": one.name, "level": one.level, "instructions": one.instructions}
                 for one in self.initcalls[:dearest]

@@ -94,6 +94,12 @@ def test_a_boot_is_told_in_tables() -> None:
     assert lines[-1].endswith("0.50 s, 0.40 to 0.90 s in 3 runs")
 
 
+def test_memory_in_use_has_a_column_of_its_own() -> None:
+    lines = measure_text.boot_text(SUBJECT, BOOT.with_memory({"pid1": 12_000_000}), (), WALL).splitlines()
+    assert lines[1].split("  ")[-1] == "bytes in use"
+    assert "pid1         5,495,252    5,500,000    12,000,000" in lines
+
+
 def test_boots_that_disagree_are_not_passed_over() -> None:
     text = measure_text.boot_text(SUBJECT, BOOT, ("pid1: 5, 6",), WALL)
     assert "3 counted boots do NOT agree up to main:\npid1: 5, 6\n" in text

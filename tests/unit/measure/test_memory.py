@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unilinux.core.errors import VerifyError
-from unilinux.measure.memory import least_memory
+from unilinux.measure.memory import least_memory, least_memory_near
 
 
 def needs(mib: int) -> dict[int, str | None]:
@@ -39,3 +39,21 @@ def test_an_application_that_fails_with_the_most_is_no_case_for_bisection() -> N
 def test_low_above_high_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="64 MiB is more than 32 MiB"):
         least_memory(needs(1).__getitem__, low=64, high=32)
+
+
+@pytest.mark.parametrize("least", [8, 9, 19, 20, 21, 22, 40, 127, 128])
+@pytest.mark.parametrize("guess", [1, 8, 20, 128, 500])
+def test_from_any_guess_the_same_is_found(least: int, guess: int) -> None:
+    answer = least_memory_near(needs(least).__getitem__, guess=guess, low=8, high=128)
+    assert answer.mib == least
+    assert answer.below == (f"out of memory at {least - 1}" if least > 8 else None)
+    assert len({size for size, _ in answer.tries}) == len(answer.tries) <= 14
+
+
+def test_a_good_guess_takes_two_tries() -> None:
+    assert [size for size, _ in least_memory_near(needs(20).__getitem__, guess=20, low=8, high=128).tries] == [20, 19]
+
+
+def test_no_guess_helps_an_application_that_fails_with_the_most() -> None:
+    with pytest.raises(VerifyError, match="fails with 128 MiB already"):
+        least_memory_near(needs(200).__getitem__, guess=20, low=8, high=128)

@@ -120,3 +120,9 @@ def test_a_kernel_without_symbols_is_entered_where_it_is_loaded() -> None:
     watches = {watch.name: watch for watch in plan(Kernel(), Application()).watches}
     assert watches["kernel"].ranges == ((0x1000000, 0x1002000),)
     assert watches["pid1"].after == ("kernel", 1)
+
+
+def test_memory_stands_beside_the_stages_that_have_it(kernel: Kernel) -> None:
+    measured = stages(counts(kernel, STAMPS), kernel).with_memory({"pid1": 12_000_000})
+    assert measured.document()["stages"]["pid1"] == {"instructions": 800, "spent": 200, "memory_bytes": 12_000_000}
+    assert "memory_bytes" not in measured.document()["stages"]["main"]

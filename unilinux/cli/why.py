@@ -1,0 +1,193 @@
+"""Why a Kconfig symbol is on in an image: who asked, what was seen of its use, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unilinux.cli.bill import bill_of
+from unilinux.cli.images import Choice, build_image, pipeline
+from unilinux.cli.observe import observed
+from unilinux.cli.session import Session, session
+from unilinux.cli.specimen import USUAL_MEMORY_MIB, Specimen
+from unilinux.cli.why_text import text
+from unilinux.core.errors import BootError, BuildError, ConfigError, UniLinuxError, UsageError
+from unilinux.image.pipeline import Variant
+from unilinux.image.request import Plan
+from unilinux.kconfig.absence import Absence, absence
+from unilinux.kconfig.ancestry import Ancestor, Asker, ancestry, askers
+from unilinux.kconfig.variation import Variation
+from unilinux.machine.compose import compose
+from unilinux.measure.bill import Bill, Difference, cost_of, functions_of
+from unilinux.observe.observe import EVIDENCE_FILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Without:
+    """The image without the symbol, built and measured; ``failure`` says why verification doesn't pass then.
+
+    ``functions`` are those that only the kernel with the symbol has, ``executed`` those of
+    them that ran in a boot up to the application's first answer or its end.
+    """
+
+    image: str
+    changes: tuple[str, ...]
+    lost: tuple[str, ...]
+    failure: str | None
+    cost: tuple[Difference, ...]
+    functions: tuple[str, ...]
+    executed: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "image": self.image,
+            "changes": list(self.changes),
+            "lost": list(self.lost),
+            "verification": {"ok": self.failure is None, "failure": self.failure},
+            "cost": {each.subject: each.document() for each in self.cost},
+            "functions": {"count": len(self.functions), "executed": list(self.executed)},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The whole answer. ``refusal``: why there is no such image without the symbol. ``observed`` is as ./x observe
+    wrote it, None where it hasn't looked."""
+
+    image: str
+    found: Absence
+    asked: tuple[Asker, ...]
+    chain: Ancestor
+    observed: Mapping[str, Any] | None
+    refusal: str | None = None
+    without: Without | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        seen = self.found.explanation
+        return {
+            "image": self.image,
+            "symbol": seen.state.name,
+            "value": seen.state.value or "n",
+            "prompt": seen.prompt,
+            "reason": seen.reason,
+            "asked_by": [each.document() for each in self.asked],
+            "chain": self.chain.document(),
+            "selected_by": list(seen.selected_by),
+            "selects": list(seen.selects),
+            "depends_on": seen.depends_on,
+            "needed_by": list(seen.needed_by),
+            "unmet": list(seen.unmet),
+            "to_turn_on": list(seen.ask_for),
+            "observed": self.observed,
+            "refusal": self.refusal,
+            "without": self.without.document() if self.without else None,
+        }
+
+
+def why(
+    project: Path, choice: Choice, *, symbol: str, build: bool, timeout_s: float, as_json: bool, verbose: bool
+) -> None:
+    """Say who asked for a symbol, what was seen of its use, and what it costs; ``build`` is for the last."""
+    with session(project, as_json=as_json, verbose=verbose) as here:
+        if not symbol:
+            raise UsageError("a symbol is needed", hint="./x why --app nginx --symbol EPOLL")
+        plan = choice.plan(here)
+        line = pipeline(here)
+        tree = line.tree(plan.kernel)
+        layers = plan.layers(here.layout)
+        found = absence(tree.path, tree.output.digest, layers, symbol, here.new_store())
+        name = found.explanation.state.name
+        answer = Why(
+            image=plan.name,
+            found=found,
+            asked=tuple(_with_block(asker, plan, name) for asker in askers(layers, name)),
+            chain=ancestry(line.config(plan), name),
+            observed=_observed(here.layout.build, plan, name),
+            refusal=found.refusal,
+        )
+        if answer.observed is None and found.explanation.state.value not in ("", "n") and build:
+            answer = replace(answer, observed=_look(here, choice, plan, name))
+        if found.without is not None and answer.refusal is None and build:
+            answer = _with_cost(here, plan, answer, found.without, timeout_s=timeout_s)
+        here.answer(answer.document(), lambda: text(answer.document()))
+
+
+def _with_block(asker: Asker, plan: Plan, symbol: str) -> Asker:
+    """A machine asks by its blocks: name the one whose wish it is."""
+    blocks = [
+        block.name
+        for block in plan.machine.blocks
+        for wish in block.wishes
+        if wish.symbol == symbol and wish.origin == asker.origin
+    ]
+    return replace(asker, party=f"{asker.party}, block {blocks[0]}") if blocks else asker
+
+
+def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
+    """What ./x observe has seen of the symbol: in this image, or else in another one of the same application.
+
+    It observes on a generous kernel, so that is the usual case where the image's profile is a small one.
+    """
+    others = sorted(path.name for path in build.glob(f"{plan.app.manifest.name}-*"))
+    for name in dict.fromkeys((plan.name, *others)):
+        try:
+            found = json.loads((build / name / EVIDENCE_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if isinstance(found, dict):
+            return {"image": name, **found}
+    return None
+
+
+def _look(here: Session, choice: Choice, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
+    """Observe the application now. That it can't be observed is no reason to say nothing else."""
+    try:
+        with here.progress.step("observe", f"observing {choice.app}"):
+            observed(here, Choice(app=choice.app, machine=choice.machine))
+    except UniLinuxError as error:
+        here.progress.note(f"{choice.app} could not be observed: {error.message}")
+        return None
+    return _observed(here.layout.build, plan, symbol)
+
+
+def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, timeout_s: float) -> Why:
+    """The answer with the image without the symbol built and measured, or with the reason why it can't be."""
+    name = answer.found.explanation.state.name
+    variant = Variant(label=f"without-{name}", resolved=without.resolved, changes={name: "n"})
+    base = Specimen(plan=_reached(plan), image=build_image(here, plan))
+    with_it = bill_of(here, base, timeout_s=timeout_s)
+    try:
+        with here.progress.step("build", f"building {plan.name} without {name}"):
+            image = pipeline(here).build(plan, variant=variant)
+    except (BuildError, ConfigError) as error:
+        lines = " ".join((error.message, *error.details[:3]))
+        return replace(answer, refusal=f"there is no kernel without it: {lines}")
+    specimen = Specimen(plan=base.plan, image=image)
+    try:
+        bill = bill_of(here, specimen, guess_mib=with_it.least_memory_mib or 0, timeout_s=timeout_s)
+    except BootError as error:
+        return replace(answer, refusal=f"without it the kernel doesn't come to start anything: {error.message}")
+    return replace(answer, without=_without(image.folder.name, without, name, with_it, bill))
+
+
+def _without(image: str, variation: Variation, symbol: str, with_it: Bill, bill: Bill) -> Without:
+    functions, executed = functions_of(with_it, bill)
+    return Without(
+        image=image,
+        changes=tuple(str(change) for change in variation.changes if change.symbol != symbol),
+        lost=variation.lost,
+        failure=bill.failure,
+        cost=cost_of(with_it, bill),
+        functions=functions,
+        executed=executed,
+    )
+
+
+def _reached(plan: Plan) -> Plan:
+    forwarding = plan.forwarding(plan.app.manifest.run.ports)
+    return replace(forwarding, machine=compose(replace(forwarding.machine.spec, memory_mib=USUAL_MEMORY_MIB)))
