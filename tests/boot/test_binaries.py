@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,31 +79,50 @@ def guest(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> alone
         unpack_package(fetcher.debian_package(package, _VERSION, sha256).path, folder / package)
         files[f"/bin/{package}"] = folder / package / "bin/busybox"
     return alone.Guest(
-        name="launch", files=tuple(files.items()), argv=("/bin/guest-launch", *commands().values()), memory_mib=256
+        name="launch",
+        sources=("alone/word.h", "gate.h", "guest.h"),
+        files=tuple(files.items()),
+        argv=("/bin/guest-launch", *commands().values()),
+        memory_mib=256,
     )
 
 
-@pytest.fixture(scope="module", params=[(3, "trap"), (0, "lean")], ids=["ring3", "ring0"])
-def ran(
-    request: pytest.FixtureRequest, workshop: Workshop, guest: alone.Guest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Ran]:
-    """What each program did."""
-    ring, syscall = request.param
-    image = alone.build(workshop, guest, ring=ring, syscall=syscall)
-    lines, _ = alone.run(image, tmp_path_factory.mktemp("launched"), timeout_s=1200)
-    found, own = {}, []
-    for line in lines:
-        own.append(line)
-        if line.startswith("launch "):
-            command, _, end = line.removeprefix("launch ").partition(": ")
-            found[command] = Ran(end, alone.reports(own))
-            own = []
-    return found
+# The programs whose commands begin so run in one boot.
+_GROUPS: Mapping[str, str] = {"busybox": "/bin/busybox", **{attack: f"/bin/{attack}-" for attack in _ATTACKS}}
 
 
-@pytest.mark.parametrize("name", commands())
-def test_program(ran: dict[str, Ran], name: str) -> None:
-    result = ran[commands()[name]]
+@pytest.fixture(scope="module")
+def ran(workshop: Workshop, guest: alone.Guest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
+    """What a program did."""
+
+    @cache
+    def group(ring: int, syscall: str, only: str) -> dict[str, Ran]:
+        image = alone.build(workshop, guest, ring=ring, syscall=syscall)
+        lines, _ = alone.run(image, tmp_path_factory.mktemp("launched"), f"only={only}", timeout_s=1200)
+        found, own = {}, []
+        for line in lines:
+            own.append(line)
+            if line.startswith("launch "):
+                command, _, end = line.removeprefix("launch ").partition(": ")
+                found[command] = Ran(end, alone.reports(own))
+                own = []
+        return found
+
+    return lambda ring, syscall, only, name: group(ring, syscall, only)[commands()[name]]
+
+
+def parameters() -> Iterator[object]:
+    for ring, syscall in ((3, "trap"), (0, "lean")):
+        for name, command in commands().items():
+            only = next(only for only in _GROUPS.values() if command.startswith(only))
+            quick = only == _GROUPS["busybox"]
+            marks = [] if quick else [pytest.mark.slow]
+            yield pytest.param(ring, syscall, only, name, id=f"ring{ring}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("ring", "syscall", "only", "name"), tuple(parameters()))
+def test_program(ran: Callable[..., Ran], ring: int, syscall: str, only: str, name: str) -> None:
+    result = ran(ring, syscall, only, name)
     assert result.end == "exit 0"
     failed = {case: said for case, said in result.cases.items() if said.startswith("fail")}
     assert not failed

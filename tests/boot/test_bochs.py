@@ -19,6 +19,7 @@ LAUNCH = alone.Guest(
     name="bochs",
     main="launch",
     programs=_PROGRAMS,
+    sources=("alone/word.h", "gate.h", "guest.h"),
     argv=("/bin/guest-bochs", *(f"/bin/{program}" for program in _PROGRAMS)),
 )
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs its arguments one after the other, each a command of words between spaces,
- * and says how each ended: "launch COMMAND: exit N" or "signal N".
+ * and says how each ended: "launch COMMAND: exit N" or "signal N".  With "only=" on
+ * the kernel's command line it runs those that begin so.
  */
 #include "guest.h"
+#include "word.h"
 #include <termios.h>
 
 #define MOST_WORDS	8
@@ -36,8 +38,12 @@ int main(int argc, char **argv)
 	int i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (i = 1; i < argc; i++)
-		launch(argv[i]);
+	for (i = 1; i < argc; i++) {
+		const char *only = word("only", "");
+
+		if (!strncmp(argv[i], only, strlen(only)))
+			launch(argv[i]);
+	}
 	tcdrain(1); /* a real serial port takes its time */
 	return 0;
 }
