@@ -30,13 +30,16 @@ DEBUG_SUFFIX = ".debug.gz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """An application made of ``alone/NAME.c``.
+    """An application made of ``alone/NAME.c``, or of ``alone/MAIN.c``.
 
-    ``sources`` are further files of ``tests/guest``, copied beside it. ``files`` are
-    paths of the guest and what they hold; ``argv`` is what is run, if not the program.
+    ``sources`` are further files of ``tests/guest``, copied beside it, and ``programs``
+    are those of ``tests/guest`` that it shall find in ``/bin``. ``files`` are paths of
+    the guest and what they hold; ``argv`` is what is run, if not the program.
     """
 
     name: str
+    main: str = ""
+    programs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ("gate.h", "guest.h")
     flags: str = "-pthread"
     files: tuple[tuple[str, Path], ...] = ()
@@ -52,7 +55,8 @@ class Guest:
             return name
         folder.mkdir()
         names = []
-        for source in (f"alone/{self.name}.c", *self.sources):
+        own = (f"alone/{self.main or self.name}.c", *(f"{program}.c" for program in self.programs))
+        for source in (*own, *self.sources):
             shutil.copy(GUESTS / source, folder)
             names.append(Path(source).name)
         for number, (_, origin) in enumerate(self.files):
@@ -61,9 +65,11 @@ class Guest:
         return name
 
     def _manifest(self, name: str, sources: Sequence[str]) -> str:
-        steps = [f"$CC $CFLAGS -g $LDFLAGS {self.flags} -o {name} {self.name}.c"]
+        compile_ = f"$CC $CFLAGS -g $LDFLAGS {self.flags} -o"
+        steps = [f"{compile_} {name} {self.main or self.name}.c"]
+        steps += [f"{compile_} {program} {program}.c" for program in self.programs]
         steps += [f"gzip -nc {program} > {program}{DEBUG_SUFFIX}" for program in (name, f"{name}.gate")]
-        listed = [f'[[files]]\npath = "/bin/{name}"\nbuild = "{name}"']
+        listed = [f'[[files]]\npath = "/bin/{built}"\nbuild = "{built}"' for built in (name, *self.programs)]
         listed += [
             f'[[files]]\npath = "/usr/lib/debug/{program}{DEBUG_SUFFIX}"\nbuild = "{program}{DEBUG_SUFFIX}"'
             for program in (name, f"{name}.gate")
@@ -119,9 +125,9 @@ def run(image: Image, evidence: Path, *cmdline: str, timeout_s: float = 300.0) -
         return tuple(line.text for line in vm.console.lines()), outcome
 
 
-def cases(program: str) -> tuple[str, ...]:
+def cases(program: str, folder: str = "alone") -> tuple[str, ...]:
     """The names in a program's table of cases."""
-    return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (GUESTS / f"alone/{program}.c").read_text()))
+    return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (GUESTS / folder / f"{program}.c").read_text()))
 
 
 def reports(lines: Sequence[str]) -> dict[str, str]:
