@@ -1,0 +1,163 @@
+"""Budgets in earnest: the checked-in ones hold, a slower boot and a larger configuration don't pass."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.boot.test_applications import invoke_json
+from unilinux.cli.budget import budget
+from unilinux.core.errors import CheckError
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.files import remove_tree
+from unilinux.core.layout import Layout
+from unilinux.core.store import Store
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.kernel.source import find_kernel, kernel_tree
+
+PROJECT = Path(__file__).parents[2]
+BUDGETED = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/budget.toml"))
+
+Check = Callable[..., tuple[int, Any, str]]
+
+pytestmark = [pytest.mark.boot, pytest.mark.timeout(3600)]
+
+# 20,000 turns of three instructions: 1 % of hello's boot.
+BURNER = """
+static int __init burner_init(void)
+{
+\tunsigned int turns;
+
+\tfor (turns = 0; turns < 20000; turns++)
+\t\tbarrier();
+\treturn 0;
+}
+device_initcall(burner_init);
+"""
+
+
+@pytest.mark.parametrize("app", BUDGETED)
+def test_the_checked_in_budget_holds(app: str) -> None:
+    (answer,) = invoke_json("budget", "--app", app)["budgets"]
+    assert answer["ok"], answer["explanation"]
+    assert {"stage pid1", "the whole boot", "loaded", "vmlinux", "bzImage", "least memory"} <= {
+        verdict["subject"] for verdict in answer["verdicts"]
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of its own with one application, which has no budget yet."""
+    for folder in ("configs", "patches", "apps/hello"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("budget.toml"))
+    return tmp_path
+
+
+@pytest.fixture
+def check(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """``./x budget`` in that project: exit code, answer, and what it says on standard error."""
+    monkeypatch.setenv("UNILINUX_BUILD", str(project / "build"))
+
+    def run(*, update: bool = False) -> tuple[int, Any, str]:
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            budget(project, ("hello",), update=update, timeout_s=120, as_json=True, verbose=False)
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return code, json.loads(said.out)["budgets"][0], said.err
+
+    return run
+
+
+def test_an_unchanged_project_passes_exactly(check: Check) -> None:
+    code, written, _ = check(update=True)
+    assert code == 0
+    code, answer, _ = check()
+    assert code == 0
+    assert answer["exact"]
+    assert {name: count for name, count in answer["stages"].items() if name != "exit"} == {
+        name: count for name, count in written["stages"].items() if name != "exit"
+    }
+    assert answer["bytes"] == written["bytes"]
+
+
+def test_a_larger_configuration_is_over_budget_and_named(project: Path, check: Check) -> None:
+    assert check(update=True)[0] == 0
+    # The usual server's kernel, which needn't be compiled for this test.
+    manifest, tiny = project / "apps/hello/app.toml", project / "configs/profiles/tiny.toml"
+    manifest.write_text(manifest.read_text().replace("memory_mib = 32", "memory_mib = 32\nnetwork = true"))
+    added = [(project / "configs/profiles" / f"{name}.toml").read_text() for name in ("net", "server")]
+    symbols = "\n".join(text.partition("[kernel]\n")[2] for text in added)
+    replaced = set(re.findall(r"^(\w+) =", symbols, re.MULTILINE))
+    kept = [line for line in tiny.read_text().splitlines() if line.partition(" =")[0] not in replaced]
+    tiny.write_text("\n".join([*kept, symbols]))
+    code, answer, words = check()
+    assert code == CheckError.exit_code
+    grown = {one["subject"]: one["now"] - one["was"] for one in answer["verdicts"] if not one["ok"]}
+    assert grown["loaded"] > 50_000
+    assert grown["bzImage"] > 50_000
+    assert "loaded grew by" in words
+    assert "in net/ipv4 grew by" in words
+    assert "configuration: INET=y (was n)" in words
+    assert "configuration: VIRTIO_NET=y (was n)" in words
+
+
+@pytest.fixture
+def burning(project: Path) -> Iterator[Callable[[], None]]:
+    """Adds a patch whose initcall burns a hundredth of the boot; the kernel that was made of it goes at the end."""
+    layout = Layout.of(project, os.environ)
+
+    def tree() -> Any:
+        progress = Progress(NullSink())
+        store = Store(layout.store, logs=layout.logs, progress=progress)
+        return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, progress), store=store)
+
+    def add() -> None:
+        folder = project / "patches/linux-6.12"
+        was = (tree().path / "init/calibrate.c").read_text()
+        diff = difflib.unified_diff(
+            was.splitlines(keepends=True), (was + BURNER).splitlines(keepends=True),
+            "a/init/calibrate.c", "b/init/calibrate.c",
+        )  # fmt: skip
+        listed = (folder / "series").read_text()
+        name = f"{len(list(folder.glob('*.patch'))) + 1:04d}-init-burn.patch"
+        head = "From: A <a@b>\nSubject: [PATCH] init: burn\n\nSigned-off-by: A <a@b>\n---\n"
+        body = f"diff --git a/init/calibrate.c b/init/calibrate.c\n{''.join(diff)}"
+        (folder / name).write_text(head + body)
+        (folder / "series").write_text(f"{listed}{name}\n")
+
+    yield add
+    if "burn" in (project / "patches/linux-6.12/series").read_text():
+        burnt = tree().output
+        objects = [
+            path for path in (layout.store / "kernel-objects").glob("*/meta.json") if burnt.key in path.read_text()
+        ]
+        for folder in (burnt.path.parent, *(path.parent for path in objects)):
+            remove_tree(folder)
+
+
+@pytest.mark.slow
+def test_one_percent_more_instructions_are_over_budget_and_the_initcall_is_named(
+    check: Check, burning: Callable[[], None]
+) -> None:
+    code, before, _ = check(update=True)
+    assert code == 0
+    burning()
+    code, answer, words = check()
+    assert code == CheckError.exit_code
+    (stage,) = [one for one in answer["verdicts"] if one["subject"] == "stage initcalls.device"]
+    whole = sum(count for name, count in before["stages"].items() if name != "exit")
+    assert 0.01 * whole < stage["now"] - stage["was"] < 0.02 * whole
+    assert "stage initcalls.device grew by" in words
+    assert "initcall burner_init grew by" in words
+    assert "configuration: unchanged, so it is the code" in words
