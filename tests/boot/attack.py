@@ -61,9 +61,10 @@ class Target:
         """How many CPUs its machine has."""
         return 1 if self.kernel == "attack-up" else 2
 
-    def build(self, workshop: Workshop, program: str) -> Image:
+    def build(self, workshop: Workshop, program: str, **choice: str) -> Image:
         """The image of a program for it."""
-        return workshop.build(workshop.add_guest(program), profile=self.kernel, ring=self.ring, syscall=self.syscall)
+        app = workshop.add_guest(program)
+        return workshop.build(app, profile=self.kernel, ring=self.ring, syscall=self.syscall, **choice)
 
     def start(self, image: Image, evidence: Path, *words: str) -> Vm:
         """Boot an image, with more words on the kernel's command line."""
