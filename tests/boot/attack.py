@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.boot.conftest import PROJECT, Workshop
+from tests.boot.conftest import PROJECT, TCG, Workshop
 from unilinux.image.record import Image
-from unilinux.vm.accel import Accelerator
 from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import Exited, Outcome
 from unilinux.vm.runner import Boot
-from unilinux.vm.tsc import host_tsc_khz
 from unilinux.vm.vm import Vm
 
 SOURCES = PROJECT / "tests/guest"
@@ -64,7 +62,7 @@ class Target:
         """How many CPUs its machine has."""
         return 1 if self.kernel == "attack-up" else 2
 
-    def build(self, workshop: Workshop, program: str) -> Image:
+    def build(self, workshop: Workshop, program: str, **choice: str) -> Image:
         """The image of a program for it."""
         return workshop.build(
             workshop.add_guest(program),
@@ -72,6 +70,7 @@ class Target:
             ring=self.ring,
             syscall=self.syscall,
             kernel=self.linux,
+            **choice,
         )
 
     def start(self, image: Image, evidence: Path, *words: str) -> Vm:
@@ -82,10 +81,7 @@ class Target:
             evidence=evidence,
             cmdline=(*image.plan.cmdline, _NO_SMAP, _WARNINGS, *words),
         )
-        # As users boot it: a guest that has to measure the frequency of its clock gets it wrong on a busy host.
-        return Vm.start(
-            boot, NativeRunner(Accelerator(name="tcg", reason="tests", tsc_khz=host_tsc_khz(), model=self.model))
-        )
+        return Vm.start(boot, NativeRunner(replace(TCG, model=self.model)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,36 @@ def test_each_boot_of_a_bzimage_is_at_another_address(
     assert {report.cpus for report in seen.values()} == {2}
 
 
+# The firmware of q35 tells Linux of one CPU for each socket.
+@pytest.mark.slow
+def test_both_cpus_of_q35_come_up(workshop: Workshop, tmp_path: Path) -> None:
+    target = Target("attack-full", 0, "gate")
+    image = target.build(workshop, "stress", board="q35")
+    with target.start(image, tmp_path / "evidence", "only=everything", "seconds=0.1") as vm:
+        report = Report.read(vm, timeout_s=120)
+    assert report.cases["everything"].startswith("pass")
+    assert not report.not_as_built(target)
+
+
+# What an application does to itself is its own affair: each ends as this signal, on one CPU and on two.
+ENDINGS = {
+    ("process", "null_write"): "SIGSEGV",
+    ("process", "aborted"): "SIGABRT",
+    ("process", "stack_overflow"): "SIGSEGV",
+    ("process", "undefined_opcode"): "SIGILL",
+    ("wild", "int_236_local_timer"): "SIGSEGV",
+    ("wild", "int_8_double_fault"): "SIGSEGV",
+    ("wild", "set_gs_and_fault"): "SIGILL",
+    ("wild", "set_gs_and_spin"): "SIGALRM",
+}
+
+
+@pytest.mark.parametrize(("program", "case"), ENDINGS)
+def test_end_is_a_signal(program: str, case: str) -> None:
+    assert f"CASE_SIGNAL({case}, {ENDINGS[program, case]})" in (SOURCES / f"{program}.c").read_text()
+    assert {target.cpus for target, programs in targets() if target.ring == 0 and program in programs} == {1, 2}
+
+
 def test_every_program_has_cases() -> None:
     sources = {path.stem for path in Path(SOURCES).glob("*.c")}
     assert sources == set(PROGRAMS)

@@ -11,9 +11,11 @@ def cpus(count: int) -> Block:
     For how many at most a kernel is built (NR_CPUS) is the profile's to say.
     """
     smp = (wish("SMP", why="more than one CPU"),) if count > 1 else ()
+    # Without ACPI Linux learns of CPUs from the MP table, in which q35's firmware names one for each socket.
+    sockets = f",sockets={count}" if count > 1 else ""
     return Block(
         name="cpu",
-        qemu=("-smp", f"{count}"),
+        qemu=("-smp", f"{count}{sockets}"),
         wishes=(
             wish("64BIT", why="applications are x86-64"),
             wish("PARAVIRT", why="menu of KVM_GUEST"),
