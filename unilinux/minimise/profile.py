@@ -36,12 +36,14 @@ class Finding:
 
     @property
     def stated(self) -> tuple[SymbolState, ...]:
-        """The symbols that the profile has to ask for: nobody else does."""
+        """The symbols that the profile asks for. What was taken away needs no word: what nobody asks for is off."""
         files = {*profile_files(self.plan), ORIGIN.file}
         return tuple(
             state
             for _, state in sorted(self.resolved.symbols.items())
-            if state.source is Source.ASKED and any(origin.file in files for origin in state.origins)
+            if state.source is Source.ASKED
+            and any(origin.file in files for origin in state.origins)
+            and not (state.value == "n" and state.origins == (ORIGIN,))
         )
 
 
@@ -67,7 +69,7 @@ def profile_text(found: Finding) -> str:
     parts = [
         _head(found),
         "[kernel]",
-        _section("Needed", needed, rows),
+        _section("Needed: what fails without it, or what asks for it", needed, rows),
         _section("Chosen because they make it smaller", chosen, rows),
         _section("Kept, though no check might miss them", kept, rows),
         _section("Off, as the profile that this began with has them", off, rows),
@@ -76,7 +78,7 @@ def profile_text(found: Finding) -> str:
             "On and kept as well, but asked for by others or by nobody:", sorted(found.keep.keys() - rows.keys())
         ),
     ]
-    return "\n".join(part for part in parts if part) + "\n"
+    return "\n".join(part for part in parts if part).rstrip() + "\n"
 
 
 def _head(found: Finding) -> str:

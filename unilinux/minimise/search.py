@@ -25,7 +25,7 @@ from unilinux.minimise.journal import Journal
 from unilinux.minimise.profile import Finding, profile_files
 from unilinux.minimise.proof import BootProver
 from unilinux.minimise.shrink import Shrunk, shrink
-from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline
+from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
 from unilinux.vm.accel import Accelerator
 
 # What the journal's verdicts depend on besides the code: to be raised when checks become stricter.
@@ -75,7 +75,8 @@ def minimise(job: Job) -> Outcome:
     archive = pipeline.contents(plan).archive
     tick = _clock_archive(job)
     original = pipeline.config(plan)
-    journal = Journal(job.folder / "journal.jsonl", _context(plan, tree, archive, tick))
+    context = _context(plan, tree, archive, tick)
+    journal = Journal(job.folder / "journal.jsonl", context)
     prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
     with (
         kernel_bench(
@@ -87,7 +88,12 @@ def minimise(job: Job) -> Outcome:
         ) as bench,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):
-        baseline = find_baseline(original.config, bench, prover, job.progress)
+        baseline = known_baseline(
+            job.folder / "baseline.json",
+            f"{context} {original.digest}",
+            lambda: find_baseline(original.config, bench, prover, job.progress),
+            job.progress,
+        )
         trials = KernelTrials(variations, bench, prover, baseline=baseline, journal=journal, progress=job.progress)
         shrunk = _shrink(
             job, variations, trials, baseline, lambda: deadline is not None and time.monotonic() > deadline

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from unilinux.core.errors import BuildError, VerifyError
 from unilinux.core.events import Progress
+from unilinux.core.files import write_atomically
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying
 from unilinux.minimise.bench import Bench
@@ -35,6 +39,49 @@ class Baseline:
     may_say: frozenset[str]
     must_say: frozenset[str]
     timeout_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json`."""
+        return {
+            "verdict": self.verdict.to_json(),
+            "may_say": sorted(self.may_say),
+            "must_say": sorted(self.must_say),
+            "timeout_s": self.timeout_s,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Baseline:
+        """The value that :meth:`to_json` was made from.
+
+        :raise KeyError: it lacks a value.
+        """
+        return cls(
+            verdict=Verdict.from_json(data["verdict"]),
+            may_say=frozenset(data["may_say"]),
+            must_say=frozenset(data["must_say"]),
+            timeout_s=float(data["timeout_s"]),
+        )
+
+
+def known_baseline(path: Path, key: str, find: Callable[[], Baseline], progress: Progress) -> Baseline:
+    """The baseline that ``path`` keeps for ``key``, else what ``find`` finds, which is kept then.
+
+    To build the original again would undo what the bench has compiled for the trials.
+
+    :raise HostError: the disk is full. What ``find`` raises passes through.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["key"] == key:
+            with progress.step("baseline", "building and verifying the original") as step:
+                found = Baseline.from_json(data["baseline"])
+                step.cached()
+            return found
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
+    found = find()
+    write_atomically(path, json.dumps({"key": key, "baseline": found.to_json()}, indent=1) + "\n")
+    return found
 
 
 def find_baseline(config: str, bench: Bench, prover: Prover, progress: Progress) -> Baseline:

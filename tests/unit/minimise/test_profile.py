@@ -57,6 +57,7 @@ STATES = (
     asked("LOG_BUF_SHIFT", ORIGIN, "12"),
     asked("SLUB_TINY", SERVER, "n", "per-CPU caches"),
     asked("TMPFS"),
+    asked("SIGNALFD", ORIGIN, "n"),
     asked("EPOLL", Origin("apps/nginx/app.toml", 71)),
 )
 

@@ -14,7 +14,7 @@ from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.minimise.bench import Built
 from unilinux.minimise.journal import Journal
 from unilinux.minimise.proof import Proof
-from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline
+from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
 from unilinux.minimise.verdict import Sizes
 
 MINI = Path(__file__).parents[2] / "data" / "kconfig" / "mini"
@@ -98,6 +98,29 @@ def test_a_flaky_baseline_is_said_to_be() -> None:
     with pytest.raises(VerifyError, match=r"flaky: it failed in 1 of 3 boots") as caught:
         baseline(good(), bad("http: 10 s are over"), good())
     assert caught.value.details == ("http: 10 s are over",)
+
+
+def test_a_baseline_is_found_once(tmp_path: Path) -> None:
+    path, bench = tmp_path / "baseline.json", FakeBench()
+
+    def find() -> Baseline:
+        return find_baseline("CONFIG_A=y\n", bench, FakeProver(good(3.0)), PROGRESS)
+
+    first = known_baseline(path, "key", find, PROGRESS)
+    assert known_baseline(path, "key", find, PROGRESS) == first
+    assert len(bench.built) == 1
+    known_baseline(path, "other", find, PROGRESS)
+    assert len(bench.built) == 2
+    path.write_text("{")
+    assert known_baseline(path, "other", find, PROGRESS).timeout_s == first.timeout_s
+    assert len(bench.built) == 3
+
+
+def test_a_baseline_that_fails_is_not_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    with pytest.raises(VerifyError):
+        known_baseline(path, "key", lambda: baseline(bad()), PROGRESS)
+    assert not path.exists()
 
 
 def test_a_configuration_is_tried_once_even_by_another_run(trials: Callable[..., KernelTrials]) -> None:
