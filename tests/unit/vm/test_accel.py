@@ -9,7 +9,7 @@ import pytest
 
 from unilinux.core.errors import HostError, UsageError
 from unilinux.vm import choice
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.accel import Accelerator, ExtendedAccelerator
 from unilinux.vm.choice import Finding, choose_accelerator
 
 TCG = Accelerator(name="tcg", reason="test", tsc_khz=2_500_000)
@@ -33,6 +33,11 @@ def test_tcg_with_two_cpus_needs_the_local_timer() -> None:
 
 def test_frequency_that_nobody_knows_is_not_told() -> None:
     assert Accelerator(name="tcg", reason="test").cmdline(1) == ("nolapic_timer",)
+
+
+def test_further_arguments_come_last() -> None:
+    extended = ExtendedAccelerator(name="tcg", reason="test", further=("-gdb", "unix:/x"))
+    assert extended.qemu(1) == (*Accelerator(name="tcg", reason="test").qemu(1), "-gdb", "unix:/x")
 
 
 def test_unknown_accelerator(tmp_path: Path) -> None:
