@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.boot.conftest import Workshop
-from unilinux.core.errors import UsageError
+from unilinux.core.errors import UsageError, VerifyError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
@@ -57,6 +57,14 @@ def test_nginx_needs_epoll(workshop: Workshop, tmp_path: Path) -> None:
     (tmp_path / "evidence/console.log").unlink()
     assert watched.run() == seen
     assert not (tmp_path / "evidence/console.log").exists()
+
+
+@pytest.mark.slow
+def test_an_application_that_fails_is_not_observed(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.add("mute", "int main(void) { return 0; }\n")
+    with pytest.raises(VerifyError, match="checks failed"):
+        observation(workshop, tmp_path, "mute").run()
+    assert not list((tmp_path / "store/observation").glob("*/out"))
 
 
 def test_a_gate_cannot_be_watched(hello_image: Image, tmp_path: Path) -> None:

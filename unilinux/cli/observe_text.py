@@ -14,13 +14,15 @@ _DEAREST = 15
 def evidence_text(evidence: Evidence) -> str:
     """The system calls, what was asked for in vain, what ran, and the symbols by their evidence."""
     image = evidence.image
+    in_use = evidence.with_status(USED)
     blocks = [
         [f"{image['image']}: Linux {image['kernel']}, {image['machine']}, ring {image['ring']}"],
         _calls("system calls of the application", evidence, of_init=False),
         _calls("system calls of init", evidence, of_init=True),
         _vain(evidence),
         _objects(evidence),
-        _used(evidence),
+        _symbols("symbols that system calls need", tuple(one for one in in_use if one.calls)),
+        _symbols("symbols of which functions ran in use", tuple(one for one in in_use if not one.calls)),
         _symbols("symbols whose code ran only at start or end", evidence.with_status(BOOT)),
         _symbols("symbols whose code never ran", evidence.with_status(IDLE)),
         _unseen(evidence),
@@ -69,18 +71,13 @@ def _count(objects: Iterable[ObjectUse], state: str) -> int:
     return sum(len(getattr(use, state)) for use in objects)
 
 
-def _used(evidence: Evidence) -> list[str]:
-    found = evidence.with_status(USED)
-    lines = [f"  {one.size:>9,}  {one.symbol:28} {_first(one)}" for one in found]
-    return [f"symbols in use: {len(found)} (bytes of the objects that would go, and the first evidence)", *lines]
-
-
 def _first(one: SymbolEvidence) -> str:
     more = len(one.lines) - 1
     return one.lines[0] + (f"; {more} more" if more else "") if one.lines else ""
 
 
 def _symbols(title: str, symbols: tuple[SymbolEvidence, ...]) -> list[str]:
+    """A line each: the bytes of the objects that would go, the name, and the first evidence."""
     return [f"{title}: {len(symbols)}", *(f"  {one.size:>9,}  {one.symbol:28} {_first(one)}" for one in symbols)]
 
 

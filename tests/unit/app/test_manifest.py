@@ -46,6 +46,11 @@ def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) 
         ('FUTEX = "y"', '[kernel."6.1"]\nCONFIG_FUTEX = "y"', "write FUTEX without CONFIG_"),
         ('FUTEX = "y"', '[kernel."6.1"]\nFUTEX = true', "kernel.6.1.FUTEX: input should be a valid string"),
         ('kind = "tcp"\nport = 80', 'kind = "tcp"\nport = 81', "verify: port 81 is not among run.ports"),
+        (
+            'kind = "tcp"\nport = 80',
+            'kind = "tcp"\nport = 80\n\n[[workload]]\nkind = "tcp"\nport = 82',
+            "workload: port 82 is not among run.ports",
+        ),
         ('kind = "tcp"', 'kind = "console"\npattern = "("', "'(' is no regular expression"),
         ('kind = "tcp"', 'kind = "resp"\ncommands = [["PING"]]\nreplies = []', "1 commands and 0 replies"),
         ('kind = "tcp"', 'kind = "udp"', "input tag 'udp' found using 'kind' does not match"),

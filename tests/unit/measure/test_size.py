@@ -6,7 +6,16 @@ import pytest
 
 from unilinux.core import command
 from unilinux.core.errors import BuildError
-from unilinux.measure.size import APPLICATION, PADDING, UNKNOWN, Size, differences, measure_size
+from unilinux.measure.size import (
+    APPLICATION,
+    PADDING,
+    UNKNOWN,
+    Size,
+    Symbol,
+    differences,
+    measure_size,
+    with_homes,
+)
 
 SOURCES = {
     "init/main.c": "int helper(int); static char zeros[5000]; char table[3000] = {1};\n"
@@ -76,3 +85,10 @@ def test_differences_are_largest_first() -> None:
         ("a", 10, 12),
         ("c", 1, 0),
     )
+
+
+def test_a_name_that_two_objects_have_goes_with_its_neighbours() -> None:
+    symbols = [Symbol(0, 4, "T", "a"), Symbol(4, 8, "t", "init"), Symbol(12, 4, "T", "b"), Symbol(16, 8, "t", "init")]
+    homes = {("a", 4): ("a.o",), ("b", 4): ("b.o",), ("init", 8): ("a.o", "b.o")}
+    assert [home for _, home in with_homes(symbols, homes)] == ["a.o", "a.o", "b.o", "b.o"]
+    assert [home for _, home in with_homes(symbols[:1], {})] == [UNKNOWN]

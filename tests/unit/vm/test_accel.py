@@ -10,7 +10,7 @@ import pytest
 
 from unilinux.core.errors import HostError, UsageError
 from unilinux.vm import choice
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.accel import Accelerator, ExtendedAccelerator
 from unilinux.vm.choice import Finding, choose_accelerator
 
 TCG = Accelerator(name="tcg", reason="test", tsc_khz=2_500_000)
@@ -39,6 +39,11 @@ def test_frequency_that_nobody_knows_is_not_told() -> None:
 def test_cpu_model_can_be_chosen() -> None:
     assert Accelerator(name="tcg", reason="test", model="Haswell").qemu(1)[-2:] == ("-cpu", "Haswell")
     assert Accelerator(name="kvm", reason="test", model="EPYC").qemu(1)[-2:] == ("-cpu", "EPYC")
+
+
+def test_further_arguments_come_last() -> None:
+    extended = ExtendedAccelerator(name="tcg", reason="test", further=("-gdb", "unix:/x"))
+    assert extended.qemu(1) == (*Accelerator(name="tcg", reason="test").qemu(1), "-gdb", "unix:/x")
 
 
 def test_unknown_accelerator(tmp_path: Path) -> None:
