@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from unilinux.core.errors import BootError, BuildError, VmError
+from unilinux.core.errors import BuildError, VmError
 from unilinux.core.events import Progress
 from unilinux.core.store import Store
 from unilinux.core.tree import Entry, File
@@ -88,8 +88,3 @@ def require_end_of_pid1(vm: Vm, outcome: Timeout | End) -> None:
     """
     if not (isinstance(outcome, Panic) and "Attempted to kill init" in outcome.text):
         raise vm.failure(outcome)
-
-
-def hung(error: BootError) -> bool:
-    """Whether a boot failed because nothing came any more, which a busy host can do to a kernel that calibrates."""
-    return "did not come within" in error.message
