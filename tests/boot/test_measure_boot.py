@@ -11,14 +11,12 @@ from tests.boot.conftest import Workshop
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
-from unilinux.measure.boot import booted, counted_boot, disagreements, exact_runner, to_the_end
+from unilinux.measure.boot import booted, counted_boot, debugged, disagreements, to_the_end
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
 from unilinux.measure.occupancy import Occupancy
 from unilinux.measure.stages import Application, Stages
-from unilinux.vm.gdbstub import StubListener
 from unilinux.vm.runner import Boot
-from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot, pytest.mark.slow]
 
@@ -78,13 +76,11 @@ def test_memory_in_use_is_what_the_kernel_says_is_not_free(
     boot = boot_of(image)
     found, free = [], 0
     for _ in range(2):
-        with StubListener() as listener:
-            runner = exact_runner(listener.arguments)
-            with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
-                found.append(dict(Occupancy(kernel, stub).follow(last="exit", timeout_s=TIMEOUT_S)))
-                stub.resume()
-                vm.wait(timeout_s=TIMEOUT_S)
-                free = int(vm.expect(r"^free: \d+", timeout_s=0).line.split()[1])
+        with debugged(boot) as (vm, stub):
+            found.append(dict(Occupancy(kernel, stub).follow(last="exit", timeout_s=TIMEOUT_S)))
+            stub.resume()
+            vm.wait(timeout_s=TIMEOUT_S)
+            free = int(vm.expect(r"^free: \d+", timeout_s=0).line.split()[1])
     assert found[0] == found[1]
     total = boot.machine.spec.memory_mib << 20
     # The first MiB is no memory of the kernel's.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from unilinux.app.manifest import Manifest
 from unilinux.cli.least_memory import failure_with
@@ -23,6 +24,8 @@ from unilinux.vm.choice import choose_accelerator
 _CODE = (sys.modules[__name__], bills, boot, counter, kernel, memory, occupancy, size, stages)
 _FILE = "bill.json"
 _MIB = 1 << 20
+_PATIENCE = 10
+_LEAST_PATIENCE_S = 10.0
 
 
 def bill_of(here: Session, specimen: Specimen, *, guess_mib: int = 0, timeout_s: float) -> Bill:
@@ -59,7 +62,10 @@ def bill_of(here: Session, specimen: Specimen, *, guess_mib: int = 0, timeout_s:
 
 def _measured(here: Session, specimen: Specimen, accelerator: Accelerator, guess_mib: int, timeout_s: float) -> Bill:
     folder, record = specimen.image.folder, specimen.image.record
+    began = time.monotonic()
     failure = failure_with(here, specimen, accelerator, timeout_s=timeout_s)
+    # With too little memory a kernel often says nothing and spins: what takes many times as long has failed.
+    patience_s = min(timeout_s, max(_LEAST_PATIENCE_S, _PATIENCE * (time.monotonic() - began)))
     counted = count_alone(here, specimen) if failure else count(here, specimen)[0]
     bytes_of = sizes(here, folder, record["inputs"])
     return Bill(
@@ -69,7 +75,7 @@ def _measured(here: Session, specimen: Specimen, accelerator: Accelerator, guess
             **{name: (folder / name).stat().st_size for name in ("vmlinux", "bzImage")},
         },
         stages={stage.name: stage.instructions for stage in counted.stages},
-        least_memory_mib=None if failure else _least_memory(here, specimen, accelerator, guess_mib, timeout_s),
+        least_memory_mib=None if failure else _least_memory(here, specimen, accelerator, guess_mib, patience_s),
         failure=failure,
         functions=_functions(specimen),
         executed=counted.executed,

@@ -42,7 +42,7 @@ def boot(project: Path, choice: Choice, *, runs: int, as_json: bool, verbose: bo
         if pinned:
             other = beside(here, specimen, pinned, runs=runs)
             document["against"] = other.document()
-            lines.append(beside_text(specimen.plan.name, counted[0], other))
+            lines.append(beside_text(specimen.plan.name, shown, other))
         here.answer(document, lambda: "\n\n".join(lines))
 
 

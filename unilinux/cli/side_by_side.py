@@ -28,14 +28,16 @@ def merged_order(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def stages_table(names: tuple[str, str], boots: tuple[Stages, Stages]) -> str:
-    """The stages of two boots: instructions of each, and since reset."""
-    spans = [{stage.name: (stage.spent, stage.instructions) for stage in boot.stages} for boot in boots]
+    """The stages of two boots: instructions of each, since reset, and memory in use where that is known."""
+    spans = [{stage.name: stage for stage in boot.stages} for boot in boots]
+    columns = [("", "spent"), (", since reset", "instructions")]
+    if any(stage.memory_bytes is not None for boot in boots for stage in boot.stages):
+        columns.append((", bytes in use", "memory_bytes"))
     rows = [
-        [stage, *(_number(span[stage][column]) if stage in span else "" for column in (0, 1) for span in spans)]
+        [stage, *(_number(getattr(span.get(stage), field, None)) for _, field in columns for span in spans)]
         for stage in merged_order(list(spans[0]), list(spans[1]))
     ]
-    heads = ["stage", *names, *(f"{name}, since reset" for name in names)]
-    return text_table(heads, rows)
+    return text_table(["stage", *(f"{name}{what}" for what, _ in columns for name in names)], rows)
 
 
 def numbers_table(head: str, names: tuple[str, str], rows: Sequence[tuple[str, int | None, int | None]]) -> str:
@@ -43,7 +45,7 @@ def numbers_table(head: str, names: tuple[str, str], rows: Sequence[tuple[str, i
     cells = []
     for name, was, now in rows:
         difference = (now or 0) - (was or 0)
-        cells.append([name, *("" if each is None else _number(each) for each in (was, now)), f"{difference:+,}"])
+        cells.append([name, _number(was), _number(now), f"{difference:+,}"])
     return text_table([head, *names, "difference"], cells)
 
 
@@ -64,5 +66,5 @@ def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: bo
     return stream.getvalue()
 
 
-def _number(value: int) -> str:
-    return f"{value:,}"
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

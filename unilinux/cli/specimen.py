@@ -15,16 +15,15 @@ from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.kernel.make import OBJECTS
 from unilinux.machine.compose import compose
-from unilinux.measure.boot import Wall, booted, counted_boot, exact_runner, quit_after, timed_boots, to_the_end
+from unilinux.measure.boot import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
-from unilinux.measure.occupancy import Occupancy
+from unilinux.measure.occupancy import occupancy
 from unilinux.measure.size import Size, measure_size
 from unilinux.measure.stages import Application, Stages
 from unilinux.measure.stock import STARTING
 from unilinux.verify.verify import check_machine
 from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.gdbstub import StubListener
 from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import End, Timeout
 from unilinux.vm.runner import Boot
@@ -158,13 +157,8 @@ def memory_in_use(here: Session, specimen: Specimen) -> Mapping[str, int]:
     """
     kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
     last = "exit" if specimen.manifest.run.stop is None else "ready"
-    with (
-        here.progress.step("memory", f"looking at the memory of {specimen.plan.name}'s boot"),
-        StubListener() as listener,
-        Vm.start(specimen.boot("memory"), exact_runner(listener.arguments), held=True),
-        listener.accept() as stub,
-    ):
-        return Occupancy(kernel, stub).follow(last=last, timeout_s=_TIMEOUT_S)
+    with here.progress.step("memory", f"looking at the memory of {specimen.plan.name}'s boot"):
+        return occupancy(specimen.boot("memory"), kernel, last=last, timeout_s=_TIMEOUT_S)
 
 
 def clock(here: Session, specimen: Specimen, runs: int) -> Wall:

@@ -45,14 +45,13 @@ class StockKernels(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockKernel:
-    """An unpacked package: its compressed kernel, its configuration, and its symbols if it brings them."""
+    """An unpacked package: its compressed kernel and its configuration."""
 
     name: str
     package: str
     version: str
     bzimage: Path
     config: Path
-    system_map: Path | None
 
 
 def find_stock_kernel(project: Path, name: str) -> PinnedPackage:
@@ -81,14 +80,12 @@ def stock_kernel(pinned: PinnedPackage, *, fetcher: Fetcher, store: Store, progr
         code=(sys.modules[__name__],),
     )
     output = store.run(step, lambda space: _unpack(space, fetched.path))
-    system_map = output.path / "System.map"
     return StockKernel(
         name=pinned.name,
         package=package,
         version=fetched.version,
         bzimage=output.path / "bzImage",
         config=output.path / "config",
-        system_map=system_map if system_map.exists() else None,
     )
 
 
@@ -122,7 +119,3 @@ def _unpack(space: Workspace, package: Path) -> None:
         if len(found) != 1:
             raise DownloadError(f"{package.name} has {len(found)} files like boot/{pattern} instead of one")
         shutil.copyfile(found[0], space.out / name)
-    # Debian ships one line that says where the real one is.
-    symbols = next(iter(boot.glob("System.map-*")), None)
-    if symbols is not None and "start_kernel" in symbols.read_text(errors="replace"):
-        shutil.copyfile(symbols, space.out / "System.map")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from unilinux.measure.counter import plugin_arguments, read_counts
 from unilinux.measure.kernel import Kernel
 from unilinux.measure.stages import Application, Stages, plan, stages
 from unilinux.vm.accel import Accelerator
+from unilinux.vm.gdbstub import GdbStub, StubListener
 from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import Exited
 from unilinux.vm.runner import Boot
@@ -105,9 +107,16 @@ def booted(boot: Boot, drive: Callable[[Vm], object], *, advises: bool = True) -
     return run
 
 
-def exact_runner(further: Sequence[str]) -> NativeRunner:
-    """Runs a guest as it runs when it is counted, but without the counter, with these further QEMU arguments."""
-    return _counting_runner((*EXACT_QEMU, *further), advises=True)
+@contextmanager
+def debugged(boot: Boot, *, advises: bool = True) -> Iterator[tuple[Vm, GdbStub]]:
+    """A machine that runs as it does when it is counted, held at reset by a debugger.
+
+    ``advises`` is :attr:`Accelerator.advises`.
+    """
+    with StubListener() as listener:
+        runner = _counting_runner((*EXACT_QEMU, *listener.arguments), advises=advises)
+        with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
+            yield vm, stub
 
 
 def _counting_runner(further: Sequence[str], *, advises: bool) -> NativeRunner:

@@ -21,8 +21,10 @@ from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
+from unilinux.measure.boot import debugged
 from unilinux.measure.kernel import LEVELS, Initcall, Kernel
 from unilinux.vm.gdbstub import MachineGoneError, Registers, Stop, UnreadableMemoryError
+from unilinux.vm.runner import Boot
 
 _PAGE = 4096
 _WORD = struct.Struct("<Q")
@@ -143,7 +145,9 @@ class Occupancy:
             self._when(entry, partial(self._passed, "pid1"))
             for symbol in ("__sys_listen", "__x64_sys_listen", "__sys_listen_socket"):
                 self._at(symbol, partial(self._passed, "ready"))
-            self._at("unilinux_init_exit", partial(self._passed, "exit"))
+            # As in stages: without our patch, the first process that exits has to do.
+            patched = "unilinux_init_exit" in self.kernel.symbols
+            self._at("unilinux_init_exit" if patched else "__x64_sys_exit_group", partial(self._passed, "exit"))
         elif self._programs == 2:
             self._when(entry, partial(self._passed, "main"))
 
@@ -171,6 +175,17 @@ class Occupancy:
     def _image_bytes(self) -> int:
         symbols = self.kernel.symbols
         return symbols["_end"] - symbols["_text"] if {"_end", "_text"} <= symbols.keys() else 0
+
+
+def occupancy(boot: Boot, kernel: Kernel, *, last: str, timeout_s: float, advises: bool = True) -> Mapping[str, int]:
+    """Boot once, and see how much memory is in use at the end of each stage, up to ``last``.
+
+    ``advises`` is :attr:`unilinux.vm.accel.Accelerator.advises`.
+
+    :raise VmError: the machine could not be started or driven.
+    """
+    with debugged(boot, advises=advises) as (_, stub):
+        return Occupancy(kernel, stub).follow(last=last, timeout_s=timeout_s)
 
 
 def _levels(calls: Sequence[Initcall]) -> list[tuple[str, tuple[Initcall, ...]]]:

@@ -11,12 +11,16 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from unilinux.core.errors import BootError, VmError
+from unilinux.core.errors import BuildError, VmError
+from unilinux.core.events import Progress
+from unilinux.core.store import Store
 from unilinux.core.tree import Entry, File
-from unilinux.measure.kernel import Kernel
+from unilinux.measure.kernel import Kernel, read_kernel
 from unilinux.measure.stages import Application
-from unilinux.vm.footprint import read_bzimage
+from unilinux.measure.stock_symbols import files_of, stock_symbols
+from unilinux.vm.footprint import BzImage, read_bzimage
 from unilinux.vm.outcome import End, Panic, Timeout
+from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # A distribution's kernel says where it booted only at its own addresses: without
@@ -32,14 +36,31 @@ _ELF_HEAD = struct.Struct("<16sHHIQ")
 _ET_EXEC = 2
 
 
-def kernel_of(bzimage: Path) -> Kernel:
-    """What is known of a compressed kernel without symbols: where it unpacks itself to.
+def header_of(bzimage: Path) -> BzImage:
+    """Where a compressed kernel unpacks itself to.
 
     :raise VmError: the file isn't a bzImage.
     """
     header = read_bzimage(bzimage)
     if header is None:
         raise VmError(f"{bzimage} is no bzImage")
+    return header
+
+
+def kernel_of(boot: Boot, application: Application, *, store: Store, progress: Progress, timeout_s: float) -> Kernel:
+    """What is known of a stock kernel: its symbols, out of its own memory, or else where it unpacks itself to.
+
+    Why it has no symbols is said as a note.
+
+    :raise VmError: its file isn't a bzImage.
+    """
+    header = header_of(boot.kernel)
+    if application.pid1 is not None:
+        try:
+            found = stock_symbols(boot, header, application.pid1, store=store, timeout_s=timeout_s)
+            return read_kernel(*files_of(found))
+        except (BuildError, VmError) as error:
+            progress.note(f"the stages of {boot.kernel.name} can't be told apart: {error.message}")
     return Kernel(load_address=header.address)
 
 
@@ -67,8 +88,3 @@ def require_end_of_pid1(vm: Vm, outcome: Timeout | End) -> None:
     """
     if not (isinstance(outcome, Panic) and "Attempted to kill init" in outcome.text):
         raise vm.failure(outcome)
-
-
-def hung(error: BootError) -> bool:
-    """Whether a boot failed because nothing came any more, which a busy host can do to a kernel that calibrates."""
-    return "did not come within" in error.message

@@ -27,6 +27,12 @@ def test_stages_of_two_boots_share_their_rows() -> None:
     assert lines[2].split() == ["decompression", "670", "700"]
 
 
+def test_memory_is_shown_where_it_is_known() -> None:
+    lines = stages_table(("ours", "theirs"), (BOOT.with_memory({"pid1": 12_000_000}), OTHER)).splitlines()
+    assert lines[0].endswith("ours, bytes in use  theirs, bytes in use")
+    assert lines[3].split()[-1] == "12,000,000"
+
+
 def test_numbers_tell_their_difference() -> None:
     lines = numbers_table("part", ("a", "b"), [("vmlinux", 1000, 1600), ("bzImage", 5, None)]).splitlines()
     assert lines[1].split() == ["vmlinux", "1,000", "1,600", "+600"]

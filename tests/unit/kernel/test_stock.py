@@ -80,13 +80,6 @@ def test_a_package_is_unpacked_to_its_kernel_and_its_configuration(tmp_path: Pat
     assert found.package == PINNED.package
     assert found.bzimage.read_text() == "a kernel"
     assert found.config.read_text() == "CONFIG_SMP=y\n"
-    assert found.system_map is None, "one line about another package is no table of symbols"
-
-
-def test_symbols_are_taken_where_there_are_any(tmp_path: Path) -> None:
-    files = {**KERNEL, "boot/System.map-6.12": "ffffffff81000000 T start_kernel\n"}
-    found = take(tmp_path, {PINNED.package: deb(tmp_path, "one", files)})
-    assert found.system_map is not None
 
 
 def test_a_withdrawn_package_is_replaced_by_the_newest_of_its_kind_and_that_is_said(tmp_path: Path) -> None:
