@@ -21,6 +21,8 @@ _CFLAGS = "-O2"
 
 # The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
 GATE_SUFFIX = ".gate"
+# The folder of an application's output with its programs before they were stripped of their symbols.
+SYMBOLS = ".symbols"
 # The moment that builds are told to be at: that of no build, so that all agree.
 _EPOCH_S = 0
 _ERROR_LINES = 40
@@ -28,6 +30,8 @@ _ERROR_LINES = 40
 
 def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, store: Store, jobs: int) -> Output:
     """The files that the manifest takes from the build, named as in the build folder, stripped.
+
+    :data:`SYMBOLS` has the same programs with their symbols: the image has no use for those, who looks into it has.
 
     :param tarballs: the source's tarballs, verified, by the name that the manifest gives them.
     :raise BuildError: a step failed (``details`` has the compiler's lines), or left out a file.
@@ -131,6 +135,9 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
         shutil.copy(folder / name, target)
         if is_elf(target):
             strip = toolchain / "bin" / f"{TOOL_PREFIX}strip"
+            symbols = space.out / SYMBOLS / name
+            symbols.parent.mkdir(parents=True, exist_ok=True)
+            run([strip, "--strip-debug", "--remove-section=.comment", "-o", symbols, target], log=space.log)
             run([strip, "--strip-all", "--remove-section=.comment", target], log=space.log)
 
 
