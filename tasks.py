@@ -19,6 +19,7 @@ _COMMON = {
     "profile": "the kind of kernel (./x profiles lists them); the application says which is usual",
     "ring": "0 or 3: the privilege ring of the application's code; the profile says which is usual",
     "syscall": "trap, gate or lean: how the application enters the kernel; the profile says which is usual",
+    "syscalls": "all, or used: leave those out of the kernel that the application never makes; the profile says which",
     "machine": "the board: microvm (usual) or q35",
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
@@ -55,13 +56,16 @@ def build(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
+    )
     images.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
@@ -80,6 +84,7 @@ def run(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     memory: int = 0,
@@ -94,6 +99,7 @@ def run(
         profile=profile,
         ring=ring,
         syscall=syscall,
+        syscalls=syscalls,
         machine=machine,
         kernel=kernel,
         memory=memory,
@@ -109,6 +115,7 @@ def verify(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     memory: int = 0,
@@ -119,7 +126,14 @@ def verify(
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
     choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel, memory=memory
+        app=app,
+        profile=profile,
+        ring=ring,
+        syscall=syscall,
+        syscalls=syscalls,
+        machine=machine,
+        kernel=kernel,
+        memory=memory,
     )
     boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
@@ -131,6 +145,7 @@ def config(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     symbol: str = "",
@@ -138,7 +153,9 @@ def config(
     verbose: bool = False,
 ) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
+    )
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
@@ -152,6 +169,7 @@ def boot(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     memory: int = 0,
     runs: int = 3,
@@ -159,7 +177,9 @@ def boot(
     verbose: bool = False,
 ) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
+    )
     measure.boot(PROJECT, choice, runs=runs, as_json=json, verbose=verbose)
 
 
@@ -170,13 +190,14 @@ def size(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine)
     measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
 
 
@@ -189,6 +210,7 @@ def memory(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     memory: int = 0,
     timeout: float = 60.0,
@@ -196,7 +218,9 @@ def memory(
     verbose: bool = False,
 ) -> None:
     """Find the least memory with which an image still does what its manifest promises."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
+    )
     measure.memory(PROJECT, choice, timeout_s=timeout, as_json=json, verbose=verbose)
 
 

@@ -1,6 +1,6 @@
 """From a plan to an image: the graph of steps, each cached by the content of all its inputs.
 
-    kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐
+    kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐   (and what is seen in it: scan)
                            ├─► init ─────────────────────────────────┼─► initramfs ─┐
                            └─► configuration ─► objects ─────────────┴──────────────┴─► image
 
@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.app.build import build_app
+from unilinux.app.build import SYMBOLS, build_app
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.configuration import resolve_config
+from unilinux.image.inspection import Inspection, inspect, system_call_names
 from unilinux.image.publish import publish
 from unilinux.image.record import Image, make_record
 from unilinux.image.request import Plan
@@ -78,10 +79,19 @@ class Pipeline:
         rootfs = root_files(
             plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
         )
+        names = system_call_names(headers.path)
+        inspection = inspect(
+            rootfs,
+            built,
+            plan.entry,
+            refuse=plan.profile.entry.privileged == "refuse",
+            store=self.store,
+            progress=self.store.progress,
+        )
         initramfs = pack_initramfs(rootfs, self.store)
         archive = initramfs.path / ARCHIVE
         objects = compile_objects(tree, resolved.config, store=self.store)
-        kernel = link_image(tree, objects, archive, store=self.store)
+        kernel = link_image(tree, objects, archive, store=self.store, syscalls=_kept(plan, inspection, names))
         record = make_record(
             plan,
             kernel=_kernel_record(tree),
@@ -89,6 +99,7 @@ class Pipeline:
             folder=kernel.output.path,
             parts=_part_sizes(kernel, built=built, init=init, archive=archive),
             inputs={output.name: output.digest for output in (*self.store.outputs,)},
+            inspection=inspection.to_json(names),
         )
         folder = publish(kernel, resolved, record, self.layout.build / plan.name)
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
@@ -122,9 +133,20 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
     }
 
 
+def _kept(plan: Plan, inspection: Inspection, names: Mapping[int, str]) -> tuple[int, ...]:
+    """What the kernel's list has; none is read for a kernel that has no list."""
+    if plan.entry.kept == "all":
+        return ()
+    return tuple(names) if inspection.kept is None else inspection.kept
+
+
 def _part_sizes(kernel: KernelImage, *, built: Output, init: Output, archive: Path) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
-    application = sum(path.stat().st_size for path in built.path.rglob("*") if path.is_file())
+    application = sum(
+        path.stat().st_size
+        for path in built.path.rglob("*")
+        if path.is_file() and not path.is_relative_to(built.path / SYMBOLS)
+    )
     return {
         "application": application,
         "init": (init.path / "init").stat().st_size,

@@ -91,10 +91,12 @@ def make_record(
     folder: Path,
     parts: Mapping[str, int],
     inputs: Mapping[str, str],
+    inspection: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of ``image.json``: the same for the same inputs.
 
-    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role.
+    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role;
+    ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
     artifacts = {name: Artifact.of(folder / file) for name, file in ARTIFACTS.items()}
@@ -116,6 +118,7 @@ def make_record(
             for name, artifact in artifacts.items()
         },
         "sizes": dict(parts),
+        **inspection,
         "inputs": dict(sorted(inputs.items())),
         "reproduce": plan.command,
     }

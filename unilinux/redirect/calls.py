@@ -65,6 +65,8 @@ class _Search:
                 numbers.setdefault(number, set()).add(site.place)
             mysteries += [Mystery(site.place, reason) for reason in dict.fromkeys(why)]
         mysteries += [Mystery(f"code at {at:#x}", "no symbol covers it") for at in self._uncovered]
+        if self._graph.program.dynamic:
+            mysteries.append(Mystery("shared libraries", "they are linked when the program is started"))
         return Calls(
             program=self._graph.program.name,
             numbers={number: tuple(sorted(places)) for number, places in sorted(numbers.items())},

@@ -12,6 +12,7 @@ from capstone import x86
 # System calls by the gate: pointers at constant addresses (arch/x86/include/asm/ring0-gate.h of the patches).
 GATE = 0xFFFFFFFFFF600000
 GATE_ENDS = GATE + 0x2000
+DISASSEMBLER = f"capstone {capstone.__version__}"
 MASK_64 = (1 << 64) - 1
 
 _NAMES_64 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))

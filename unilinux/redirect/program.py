@@ -46,7 +46,8 @@ class Program:
     """What is known of a program. ``functions`` don't overlap and are in the order of their addresses.
 
     ``entry`` is where it starts, ``pointers`` all values of its data that could be the address of code,
-    ``named`` whether it had symbols, ``unnamed_code`` its executable bytes that no symbol covers, by address.
+    ``named`` whether it had symbols, ``dynamic`` whether it is linked with others only when it is started,
+    ``unnamed_code`` its executable bytes that no symbol covers, by address.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Program:
     functions: tuple[Function, ...]
     pointers: frozenset[int]
     named: bool
+    dynamic: bool = False
     unnamed_code: tuple[tuple[int, bytes], ...] = ()
 
     @cached_property
@@ -111,6 +113,7 @@ def _read(elf: ELFFile, name: str) -> Program:
         functions=tuple(functions),
         pointers=frozenset(_pointers(elf)),
         named=bool(symbols),
+        dynamic=any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()),
         unnamed_code=tuple(unnamed),
     )
 
