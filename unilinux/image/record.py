@@ -71,6 +71,8 @@ class Image:
             f"{record['name']}: {record['summary']}",
             f"  kernel   Linux {record['kernel']['version']}, {record['config']['symbols']} symbols configured",
         ]
+        if record["system_calls"] != "all":
+            rows.append(f"  kept     {len(record['system_calls'])} system calls, those that its programs make")
         rows += [
             f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {_near(self.folder / name)}"
             for name in ("vmlinux", "bzImage")

@@ -65,6 +65,7 @@ class _Search:
                 numbers.setdefault(number, set()).add(site.place)
             mysteries += [Mystery(site.place, reason) for reason in dict.fromkeys(why)]
         mysteries += [Mystery(f"code at {at:#x}", "no symbol covers it") for at in self._uncovered]
+        mysteries += [Mystery(place, "the code cannot be read from there on") for place in self._graph.undecoded]
         if self._graph.program.dynamic:
             mysteries.append(Mystery("shared libraries", "they are linked when the program is started"))
         return Calls(

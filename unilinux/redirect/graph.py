@@ -59,7 +59,8 @@ class Graph:
     """What can run of a program.
 
     ``taken`` has the functions that may be called through pointers, ``endless`` those that
-    never return; both by their addresses.
+    never return; both by their addresses. ``undecoded`` has places from where on a function
+    has bytes that are no instruction, as far as the disassembler knows.
     """
 
     program: Program
@@ -68,6 +69,7 @@ class Graph:
     sites: tuple[Site, ...]
     taken: frozenset[int]
     endless: frozenset[int]
+    undecoded: tuple[str, ...] = ()
 
     def callers(self, function: Function) -> tuple[Call, ...]:
         """Who calls it directly."""
@@ -85,15 +87,18 @@ def reachable(program: Program) -> Graph:
     calls: list[Call] = []
     sites: list[Site] = []
     returning: set[int] = set()
+    undecoded: list[str] = []
     while waiting:
         function = waiting.pop()
         reached.append(function)
+        end = function.address
         for line in lines(function.code, function.address):
             site = door(line)
             if site:
                 sites.append(Site(function, line.address, *site))
             elif _may_return(line):
                 returning.add(function.address)
+            end = line.address + line.size
             for callee, is_call in _references(program, function, line):
                 if is_call:
                     calls.append(Call(function, line.address, callee, is_jump=line.mnemonic != "call"))
@@ -102,12 +107,15 @@ def reachable(program: Program) -> Graph:
                 if callee.address not in seen:
                     seen.add(callee.address)
                     waiting.append(callee)
+        if any(function.code[end - function.address :]):  # zeros are padding
+            undecoded.append(f"{function.name}+{end - function.address:#x}")
     return Graph(
         program=program,
         reached=tuple(sorted(reached, key=lambda function: function.address)),
         calls=tuple(calls),
         sites=tuple(sorted(sites, key=lambda site: site.address)),
         taken=frozenset(taken),
+        undecoded=tuple(sorted(undecoded)),
         endless=_endless(reached, returning, [call for call in calls if call.is_jump]),
     )
 

@@ -236,6 +236,13 @@ def test_a_system_call_outside_all_symbols_is_a_mystery(assemble: Assemble) -> N
     assert [mystery.why for mystery in found.mysteries] == ["no symbol covers it"]
 
 
+def test_code_that_cannot_be_read_is_a_mystery(assemble: Assemble) -> None:
+    found = calls(assemble("_start:\n" + EXIT + ".byte 0x06, 0x0f, 0x05\n"))
+    assert [(mystery.place, mystery.why) for mystery in found.mysteries] == [
+        ("_start+0x9", "the code cannot be read from there on")
+    ]
+
+
 def test_without_symbols_all_code_counts(assemble: Assemble) -> None:
     assert numbers(assemble("_start:\n" + EXIT + "f_unused: mov $39, %eax\n syscall\n ret\n", strip=True)) == [39, 60]
 
