@@ -1,5 +1,7 @@
 """UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library."""
 
+# long: each command states its own options, as invoke reads them from signatures; there is nothing else here
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,6 +24,7 @@ _COMMON = {
     "profile": "the kind of kernel (./x profiles lists them); the application says which is usual",
     "ring": "0 or 3: the privilege ring of the application's code; the profile says which is usual",
     "syscall": "trap, gate or lean: how the application enters the kernel; the profile says which is usual",
+    "syscalls": "all, or used: leave those out of the kernel that the application never makes; the profile says which",
     "machine": "the board: microvm (usual) or q35",
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
@@ -58,13 +61,16 @@ def build(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
+    )
     images.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
@@ -83,6 +89,7 @@ def run(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     memory: int = 0,
@@ -97,6 +104,7 @@ def run(
         profile=profile,
         ring=ring,
         syscall=syscall,
+        syscalls=syscalls,
         machine=machine,
         kernel=kernel,
         memory=memory,
@@ -112,6 +120,7 @@ def verify(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     memory: int = 0,
@@ -122,7 +131,14 @@ def verify(
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
     choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel, memory=memory
+        app=app,
+        profile=profile,
+        ring=ring,
+        syscall=syscall,
+        syscalls=syscalls,
+        machine=machine,
+        kernel=kernel,
+        memory=memory,
     )
     boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
@@ -134,6 +150,7 @@ def config(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     kernel: str = "",
     symbol: str = "",
@@ -141,7 +158,9 @@ def config(
     verbose: bool = False,
 ) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, kernel=kernel)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
+    )
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
@@ -158,6 +177,7 @@ def boot(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     memory: int = 0,
     runs: int = 3,
@@ -166,7 +186,9 @@ def boot(
     verbose: bool = False,
 ) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
+    )
     measure.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
@@ -177,13 +199,14 @@ def size(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     against: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine)
     measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
 
 
@@ -202,6 +225,7 @@ def why(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     build: bool = True,
     timeout: float = 60.0,
@@ -209,7 +233,7 @@ def why(
     verbose: bool = False,
 ) -> None:
     """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine)
+    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine)
     explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
@@ -235,6 +259,7 @@ def memory(
     profile: str = "",
     ring: str = "",
     syscall: str = "",
+    syscalls: str = "",
     machine: str = "",
     memory: int = 0,
     timeout: float = 60.0,
@@ -242,7 +267,9 @@ def memory(
     verbose: bool = False,
 ) -> None:
     """Find the least memory with which an image still does what its manifest promises."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, machine=machine, memory=memory)
+    choice = images.Choice(
+        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
+    )
     measure.memory(PROJECT, choice, timeout_s=timeout, as_json=json, verbose=verbose)
 
 

@@ -21,8 +21,8 @@ _CFLAGS = "-O2"
 
 # The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
 GATE_SUFFIX = ".gate"
-# The images hold no symbols; this ends the name of the text beside a program that lists them, as nm does.
-SYMBOLS_SUFFIX = ".symbols"
+# The folder of an application's output with its programs before they were stripped of their symbols.
+SYMBOLS = ".symbols"
 # The moment that builds are told to be at: that of no build, so that all agree.
 _EPOCH_S = 0
 _ERROR_LINES = 40
@@ -31,7 +31,7 @@ _ERROR_LINES = 40
 def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, store: Store, jobs: int) -> Output:
     """The files that the manifest takes from the build, named as in the build folder, stripped.
 
-    Beside each program lie its symbols: address, size, kind, name (:data:`SYMBOLS_SUFFIX`).
+    :data:`SYMBOLS` has the same programs with their symbols: the image has no use for those, who looks into it has.
 
     :param tarballs: the source's tarballs, verified, by the name that the manifest gives them.
     :raise BuildError: a step failed (``details`` has the compiler's lines), or left out a file.
@@ -134,15 +134,11 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / name, target)
         if is_elf(target):
-            if name in app.manifest.built_files:
-                _keep_symbols(target, toolchain / "bin" / f"{TOOL_PREFIX}nm")
             strip = toolchain / "bin" / f"{TOOL_PREFIX}strip"
+            symbols = space.out / SYMBOLS / name
+            symbols.parent.mkdir(parents=True, exist_ok=True)
+            run([strip, "--strip-debug", "--remove-section=.comment", "-o", symbols, target], log=space.log)
             run([strip, "--strip-all", "--remove-section=.comment", target], log=space.log)
-
-
-def _keep_symbols(program: Path, nm: Path) -> None:
-    listed = run([nm, "--defined-only", "--numeric-sort", "--print-size", program]).output
-    program.with_name(program.name + SYMBOLS_SUFFIX).write_text(listed)
 
 
 def is_elf(path: Path) -> bool:

@@ -25,6 +25,7 @@ class Choice:
     machine: str = ""
     ring: str = ""
     syscall: str = ""
+    syscalls: str = ""
     kernel: str = ""
     memory: int = 0
     forward: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Choice:
             board=self.machine or None,
             ring=_ring(self.ring),
             syscall=self.syscall or None,
+            syscalls=self.syscalls or None,
             kernel=self.kernel or None,
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),

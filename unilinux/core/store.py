@@ -105,6 +105,11 @@ class Store:
         self._progress = progress
         self.outputs: list[Output] = []
 
+    @property
+    def progress(self) -> Progress:
+        """Where the steps are told of; for what else there is to say while building."""
+        return self._progress
+
     def run(self, step: Step, action: Callable[[Workspace], None]) -> Output:
         """The step's output, made by ``action`` unless it is there already.
 

@@ -11,6 +11,7 @@ from unilinux.kconfig.wish import Origin, Wish
 
 RINGS = (0, 3)
 SYSCALLS = ("trap", "gate", "lean")
+KEPT = ("all", "used")
 
 _ORIGIN = Origin("unilinux/image/entry.py")
 
@@ -21,10 +22,15 @@ class Entry:
 
     ``trap`` is the SYSCALL instruction, ``gate`` a function call into the kernel,
     ``lean`` the same with a shorter path behind it.
+
+    ``kept`` says which system calls the kernel has: ``all``, or those ``used`` by the image's
+    programs. If the user has ``insisted`` on that, a program for which it can't be told is refused.
     """
 
     ring: int
     syscall: str
+    kept: str = "all"
+    insisted: bool = False
 
     @property
     def gated(self) -> bool:
@@ -41,15 +47,23 @@ class Entry:
             wishes.append(Wish("UNILINUX_GATE", "y", _ORIGIN, "system calls are function calls"))
         if self.syscall == "lean":
             wishes.append(Wish("UNILINUX_LEAN_GATE", "y", _ORIGIN, "with the shorter path"))
+        if self.kept == "used":
+            # Other kernels' series don't have it: there a profile's choice changes nothing, the user's is refused.
+            kernel = "" if self.insisted else "6.12"
+            why = "system calls that nobody makes are left out"
+            wishes.append(Wish("UNILINUX_SYSCALLS", "y", _ORIGIN, why, kernel=kernel))
         return tuple(wishes)
 
 
 def usual_entry(profile: Profile) -> Entry:
     """What a profile says; ring 3 and the SYSCALL instruction where it says nothing."""
-    return Entry(ring=3 if profile.entry.ring is None else profile.entry.ring, syscall=profile.entry.syscall or "trap")
+    said = profile.entry
+    return Entry(
+        ring=3 if said.ring is None else said.ring, syscall=said.syscall or "trap", kept=said.syscalls or "all"
+    )
 
 
-def choose_entry(profile: Profile, ring: int | None, syscall: str | None) -> Entry:
+def choose_entry(profile: Profile, ring: int | None, syscall: str | None, syscalls: str | None = None) -> Entry:
     """The profile's entry, changed by what the user asks for.
 
     :raise UsageError: an unknown ring or kind of system call, or a gate in ring 3.
@@ -68,4 +82,6 @@ def choose_entry(profile: Profile, ring: int | None, syscall: str | None) -> Ent
             f"--syscall {syscall} takes ring 0: in ring 3 the kernel cannot be called as a function",
             hint=f"--ring 0 --syscall {syscall}, or --syscall trap",
         )
-    return Entry(ring=ring, syscall=syscall)
+    if syscalls is not None and syscalls not in KEPT:
+        raise UsageError(unknown("choice of system calls", syscalls, KEPT))
+    return Entry(ring=ring, syscall=syscall, kept=syscalls or usual.kept, insisted=syscalls == "used")

@@ -1,6 +1,6 @@
 """From a plan to an image: the graph of steps, each cached by the content of all its inputs.
 
-    kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐
+    kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐   (and what is seen in it: scan)
                            ├─► init ─────────────────────────────────┼─► initramfs ─┐
                            └─► configuration ─► objects ─────────────┴──────────────┴─► image
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.app.build import SYMBOLS_SUFFIX, build_app
+from unilinux.app.build import SYMBOLS, build_app
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
 from unilinux.core.layout import Layout
@@ -22,6 +22,7 @@ from unilinux.core.store import Output, Store
 from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.configuration import resolve_config
+from unilinux.image.inspection import Inspection, inspect, system_call_names
 from unilinux.image.publish import publish
 from unilinux.image.record import Image, make_record
 from unilinux.image.request import Plan
@@ -36,17 +37,27 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What goes into a kernel: the built application, init, and the initramfs with both, whose files are ``files``."""
+    """What goes into a kernel: the built application, init, and the initramfs with both, whose files are ``files``.
+
+    ``inspection`` is what was seen in its programs, ``system_calls`` names those of the kernel by their numbers.
+    """
 
     built: Output
     init: Output
     files: Tree
     initramfs: Output
+    inspection: Inspection
+    system_calls: Mapping[int, str]
 
     @property
     def archive(self) -> Path:
         """The initramfs as a ``.cpio`` file."""
         return self.initramfs.path / ARCHIVE
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The system calls that stay; a kernel without ``UNILINUX_SYSCALLS`` doesn't read them."""
+        return tuple(self.system_calls) if self.inspection.kept is None else self.inspection.kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +117,22 @@ class Pipeline:
         rootfs = root_files(
             plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
         )
-        return Contents(built=built, init=init, files=rootfs, initramfs=pack_initramfs(rootfs, self.store))
+        inspection = inspect(
+            rootfs,
+            built,
+            plan.entry,
+            refuse=plan.profile.entry.privileged == "refuse",
+            store=self.store,
+            progress=self.store.progress,
+        )
+        return Contents(
+            built=built,
+            init=init,
+            files=rootfs,
+            initramfs=pack_initramfs(rootfs, self.store),
+            inspection=inspection,
+            system_calls=system_call_names(headers.path),
+        )
 
     def build(self, plan: Plan, *, variant: Variant | None = None) -> Image:
         """The image, in its folder below ``build/``.
@@ -120,7 +146,7 @@ class Pipeline:
         resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
         contents = self.contents(plan)
         objects = compile_objects(tree, resolved.config, store=self.store)
-        kernel = link_image(tree, objects, contents.archive, store=self.store)
+        kernel = link_image(tree, objects, contents.archive, store=self.store, syscalls=contents.kept)
         record = make_record(
             plan,
             kernel=_kernel_record(tree),
@@ -128,6 +154,7 @@ class Pipeline:
             folder=kernel.output.path,
             parts=_part_sizes(kernel, contents),
             inputs={output.name: output.digest for output in (*self.store.outputs,)},
+            inspection=contents.inspection.to_json(contents.system_calls),
         )
         if variant is not None:
             # No command line makes it.
@@ -166,7 +193,8 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
 
 def _part_sizes(kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
-    files = [path for path in contents.built.path.rglob("*") if path.is_file() and path.suffix != SYMBOLS_SUFFIX]
+    built = contents.built.path
+    files = (path for path in built.rglob("*") if path.is_file() and not path.is_relative_to(built / SYMBOLS))
     application = sum(path.stat().st_size for path in files)
     return {
         "application": application,

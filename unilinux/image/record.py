@@ -76,6 +76,8 @@ class Image:
             f"{record['name']}: {record['summary']}",
             f"  kernel   Linux {record['kernel']['version']}, {record['config']['symbols']} symbols configured",
         ]
+        if record["system_calls"] != "all":
+            rows.append(f"  kept     {len(record['system_calls'])} system calls, those that its programs make")
         rows += [
             f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {_near(self.folder / name)}"
             for name in ("vmlinux", "bzImage")
@@ -96,10 +98,12 @@ def make_record(
     folder: Path,
     parts: Mapping[str, int],
     inputs: Mapping[str, str],
+    inspection: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of ``image.json``: the same for the same inputs.
 
-    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role.
+    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role;
+    ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
     artifacts = {name: Artifact.of(folder / file) for name, file in ARTIFACTS.items()}
@@ -121,6 +125,7 @@ def make_record(
             for name, artifact in artifacts.items()
         },
         "sizes": dict(parts),
+        **inspection,
         "inputs": dict(sorted(inputs.items())),
         "reproduce": plan.command,
     }

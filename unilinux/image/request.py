@@ -28,6 +28,7 @@ class Request:
     board: str | None = None
     ring: int | None = None
     syscall: str | None = None
+    syscalls: str | None = None
     kernel: str | None = None
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
@@ -58,6 +59,7 @@ class Plan:
             f"--machine {board}": board if board != (self.profile.machine.board or DEFAULT_BOARD) else "",
             f"--ring {self.entry.ring}": f"ring{self.entry.ring}" if self.entry.ring != usual.ring else "",
             f"--syscall {self.entry.syscall}": self.entry.syscall if self.entry.syscall != usual.syscall else "",
+            f"--syscalls {self.entry.kept}": f"{self.entry.kept}-calls" if self.entry.kept != usual.kept else "",
         }
         return {option: word for option, word in chosen.items() if word}
 
@@ -115,7 +117,7 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         network=manifest.run.network,
         forwards=request.forwards,
     )
-    entry = choose_entry(profile, request.ring, request.syscall)
+    entry = choose_entry(profile, request.ring, request.syscall, request.syscalls)
     return Plan(app=app, profile=profile, machine=compose(spec), entry=entry, kernel=request.kernel)
 
 

@@ -11,6 +11,8 @@ cpus = 2
 [entry]                         # how applications enter the kernel unless the user says otherwise
 ring = 0
 syscall = "lean"
+syscalls = "used"               # only those system calls that the application can make
+privileged = "refuse"           # an application with privileged instructions is not built for ring 0
 
 [kernel]
 INET = "y"                      # why
@@ -50,6 +52,8 @@ class EntryDefaults(Model):
 
     ring: Literal[0, 3] | None = None
     syscall: Literal["trap", "gate", "lean"] | None = None
+    syscalls: Literal["all", "used"] | None = None
+    privileged: Literal["warn", "refuse"] | None = None
 
     def over(self, other: EntryDefaults) -> EntryDefaults:
         """These values, and ``other``'s where there is none."""

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,10 @@ from unilinux.kernel.source import KernelTree
 
 # Relative to the output folder. usr/Makefile takes a single file *.cpio as it is.
 INITRAMFS = "usr/unilinux.cpio"
+
+# The numbers of the system calls that stay, of a configuration with UNILINUX_SYSCALLS: this is the default of
+# UNILINUX_SYSCALLS_LIST. It is the application's, as the archive is, so that the objects serve all applications.
+SYSCALLS = "usr/unilinux.syscalls"
 
 REQUIRED: Mapping[str, str] = MappingProxyType(
     {
@@ -147,6 +151,7 @@ def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
         objects = place / OBJECTS
         _write_if_changed(objects / ".config", config.encode())
         _write_if_changed(objects / INITRAMFS, _empty_cpio())
+        _write_if_changed(objects / SYSCALLS, b"")
         label = f"compiling Linux {tree.release}"
         make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
         _check_config(config, (objects / ".config").read_text())
@@ -159,24 +164,31 @@ def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
 
 
 def link_image(
-    tree: KernelTree, objects: Output, initramfs: Path, *, store: Store, initramfs_digest: str | None = None
+    tree: KernelTree,
+    objects: Output,
+    initramfs: Path,
+    *,
+    store: Store,
+    initramfs_digest: str | None = None,
+    syscalls: Sequence[int] = (),
 ) -> KernelImage:
     """Link the objects with an initramfs (a ``.cpio`` file) to the finished kernel.
 
     :param initramfs_digest: SHA-256 of the file, if the caller knows it.
+    :param syscalls: the numbers of the system calls that stay, for a configuration with ``UNILINUX_SYSCALLS``.
     :raise BuildError: with the linker's own lines; or the result has no PVH entry.
     """
     step = Step(
         name="kernel-image",
         label=f"linking Linux {tree.release} with the application",
-        spec={},
+        spec={"syscalls": sorted(syscalls)},
         inputs={"objects": objects.digest, "initramfs": initramfs_digest or digest_file(initramfs)},
         code=_CODE,
     )
-    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, initramfs)))
+    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, initramfs, syscalls)))
 
 
-def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path) -> None:
+def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, syscalls: Sequence[int]) -> None:
     tools = compiler_wrapper(space.scratch / "tools")
     # A copy, not hard links: some of the tools overwrite their output in place.
     copy_view(objects.path, space.scratch / "view")
@@ -184,6 +196,7 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path) 
         built = place / OBJECTS
         config = (built / ".config").read_text()
         shutil.copyfile(initramfs, built / INITRAMFS)
+        _write_if_changed(built / SYSCALLS, system_call_list(syscalls))
         make(
             place,
             ["vmlinux", "bzImage"],
@@ -205,6 +218,11 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path) 
     notes = run(["readelf", "--notes", "--wide", space.out / "vmlinux"], log=space.log).output
     if not _PVH_NOTE.search(notes):
         raise BuildError("the linked vmlinux has no PVH entry: QEMU couldn't boot it", details=notes.splitlines())
+
+
+def system_call_list(numbers: Sequence[int]) -> bytes:
+    """The content of :data:`SYSCALLS`."""
+    return "".join(f"{number}\n" for number in sorted(numbers)).encode()
 
 
 def parse_config(text: str) -> dict[str, str]:

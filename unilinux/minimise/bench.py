@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
 from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically
 from unilinux.core.store import Output
-from unilinux.kernel.kbuild import INITRAMFS, parse_config
+from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, parse_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
 from unilinux.minimise.verdict import Sizes
@@ -54,10 +54,13 @@ class Bench(Protocol):
 class KernelBench:
     """The bench of one application in ``folder``; made by :func:`kernel_bench`, which locks it."""
 
-    def __init__(self, folder: Path, tree: KernelTree, archive: Path, progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, tree: KernelTree, archive: Path, syscalls: Sequence[int], progress: Progress
+    ) -> None:
         self._folder = folder
         self._tree = tree
         self._archive = archive
+        self._syscalls = syscalls
         self._progress = progress
         self._tools = compiler_wrapper(folder / _TOOLS)
 
@@ -74,6 +77,7 @@ class KernelBench:
             objects = place / OBJECTS
             _write_if_changed(objects / ".config", config.encode())
             _write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
+            _write_if_changed(objects / SYSCALLS, system_call_list(self._syscalls))
             try:
                 label = f"compiling Linux {self._tree.release}"
                 make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label)
@@ -102,9 +106,17 @@ class KernelBench:
 
 @contextmanager
 def kernel_bench(
-    folder: Path, tree: KernelTree, archive: Path, *, seed: Callable[[], Output], progress: Progress
+    folder: Path,
+    tree: KernelTree,
+    archive: Path,
+    *,
+    seed: Callable[[], Output],
+    progress: Progress,
+    syscalls: Sequence[int] = (),
 ) -> Iterator[KernelBench]:
-    """The bench in ``folder``, locked. One of another kernel tree is made anew from the objects of ``seed``.
+    """The bench in ``folder``, locked, for an initramfs and the system calls that stay.
+
+    One of another kernel tree is made anew from the objects of ``seed``.
 
     :raise HostError: the disk is full or read-only.
     """
@@ -118,7 +130,7 @@ def kernel_bench(
                 remove_tree(folder / _VIEW)
                 copy_view(seed().path, folder / _VIEW)
                 write_atomically(marker, tree.output.digest)
-            yield KernelBench(folder, tree, archive, progress)
+            yield KernelBench(folder, tree, archive, syscalls, progress)
 
 
 def _write_if_changed(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from unilinux.core.errors import ConfigError
 from unilinux.core.events import Progress
 from unilinux.core.files import digest_bytes, digest_file
-from unilinux.image.pipeline import Pipeline
+from unilinux.image.pipeline import Contents, Pipeline
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying, varying
@@ -72,19 +72,20 @@ def minimise(job: Job) -> Outcome:
     plan = plan.forwarding(plan.app.manifest.run.ports)
     deadline = None if job.budget_s is None else time.monotonic() + job.budget_s
     tree = pipeline.tree(plan.kernel)
-    archive = pipeline.contents(plan).archive
+    contents = pipeline.contents(plan)
     tick = _clock_archive(job)
     original = pipeline.config(plan)
-    context = _context(plan, tree, archive, tick)
+    context = _context(plan, tree, contents, tick)
     journal = Journal(job.folder / "journal.jsonl", context)
     prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
     with (
         kernel_bench(
             job.folder / "bench",
             tree,
-            archive,
+            contents.archive,
             seed=lambda: compile_objects(tree, original.config, store=pipeline.store),
             progress=job.progress,
+            syscalls=contents.kept,
         ) as bench,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):
@@ -154,14 +155,15 @@ def _clock_archive(job: Job) -> Path | None:
     return job.pipeline.contents(make_plan(request, job.pipeline.layout)).archive
 
 
-def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None) -> str:
+def _context(plan: Plan, tree: KernelTree, contents: Contents, tick: Path | None) -> str:
     """Stands for all that a verdict depends on, besides the configuration."""
     manifest = plan.app.manifest
     whole = {
         "rules": _RULES,
         "tree": tree.output.digest,
         "tools": dict(tool_versions()),
-        "initramfs": digest_file(archive),
+        "initramfs": digest_file(contents.archive),
+        "syscalls": list(contents.kept),
         "tick": digest_file(tick) if tick else None,
         "verify": [check.model_dump(mode="json") for check in manifest.verify],
         "run": manifest.run.model_dump(mode="json"),

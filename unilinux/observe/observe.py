@@ -19,7 +19,7 @@ import unilinux.observe.program
 import unilinux.observe.record
 import unilinux.observe.sources
 import unilinux.observe.trace
-from unilinux.app.build import SYMBOLS_SUFFIX
+from unilinux.app.build import SYMBOLS
 from unilinux.core import command
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically
@@ -164,9 +164,9 @@ def _programs(image: Image, outputs: Mapping[str, Path]) -> dict[str, Program]:
     built = outputs[f"app-{manifest.name}"]
     library = _library(outputs["toolchain"] / "lib" / "libc.a")
     return {
-        file.path: read_program(built / file.build, built / (file.build + SYMBOLS_SUFFIX), library)
+        file.path: read_program(built / SYMBOLS / file.build, library)
         for file in manifest.files
-        if file.build is not None and (built / (file.build + SYMBOLS_SUFFIX)).is_file()
+        if file.build is not None and (built / SYMBOLS / file.build).is_file()
     }
 
 

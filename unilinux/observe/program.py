@@ -18,6 +18,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
+from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.measure.kernel import Segment, bytes_at, read_segments
 
@@ -191,15 +192,16 @@ def _indirect_length(code: bytes) -> int:
     return 2 + sib + displacement
 
 
-def read_program(program: Path, symbols: Path, library: Iterable[str]) -> Program:
-    """A program of an application's build, with the list of its symbols (``nm -S``).
+def read_program(program: Path, library: Iterable[str]) -> Program:
+    """A program of an application's build, with its symbols.
 
-    :raise BuildError: a file is missing or isn't what it should be.
+    :raise BuildError: the file is missing or isn't what it should be.
     """
     try:
-        image, listed = program.read_bytes(), symbols.read_text(encoding="utf-8")
+        image = program.read_bytes()
     except OSError as error:
         raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error
+    listed = run(["nm", "--defined-only", "--numeric-sort", "--print-size", program]).output
     found = sorted(_listed(listed), key=lambda one: (one.start, one.end == one.start, one.name.startswith("_")))
     starts = [*sorted({one.start for one in found}), 1 << 64]
     following = dict(pairwise(starts))

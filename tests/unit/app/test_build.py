@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.app.conftest import MakeApp
-from unilinux.app.build import build_app, compiler_lines
+from unilinux.app.build import SYMBOLS, build_app, compiler_lines
 from unilinux.core.errors import BuildError
 from unilinux.core.store import Output, Store
 
 
 def test_output_is_the_built_files_only(make_app: MakeApp, store: Store, host_toolchain: Output) -> None:
     output = build_app(make_app(), tarballs={}, toolchain=host_toolchain, store=store, jobs=1)
-    assert sorted(path.name for path in output.path.iterdir()) == ["toy", "toy.symbols"]
-    assert " T main\n" in (output.path / "toy.symbols").read_text()
+    assert sorted(path.name for path in output.path.iterdir()) == [SYMBOLS, "toy"]
+    assert (output.path / SYMBOLS / "toy").stat().st_size > (output.path / "toy").stat().st_size
     assert build_app(make_app(), tarballs={}, toolchain=host_toolchain, store=store, jobs=2).cached
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unilinux.core.errors import UsageError
-from unilinux.image.entry import Entry, choose_entry
-from unilinux.kconfig.profile import Profile, read_profile
+from unilinux.image.entry import Entry, choose_entry, usual_entry
+from unilinux.kconfig.profile import Profile, profile_names, read_profile
 
 
 @pytest.fixture
@@ -44,7 +45,24 @@ def test_what_does_not_fit_is_refused(profile: Profile, ring: int, syscall: str 
         choose_entry(profile, ring, syscall)
 
 
+def test_which_system_calls_stay(profile: Profile) -> None:
+    assert choose_entry(profile, None, None).kept == "all"
+    assert choose_entry(profile, None, None, "used") == Entry(ring=0, syscall="gate", kept="used", insisted=True)
+    said = replace(profile, entry=profile.entry.model_copy(update={"syscalls": "used"}))
+    assert choose_entry(said, 3, None) == Entry(ring=3, syscall="trap", kept="used")
+    assert choose_entry(said, None, None, "all") == Entry(ring=0, syscall="gate", kept="all")
+    with pytest.raises(UsageError, match=r"did you mean 'used'\?"):
+        choose_entry(profile, None, None, "use")
+
+
+def test_only_tiny_and_hardened_leave_system_calls_out() -> None:
+    folder = Path(__file__).parents[3] / "configs/profiles"
+    kept = {name: usual_entry(read_profile(folder, name, root=folder)).kept for name in profile_names(folder)}
+    assert {name for name, choice in kept.items() if choice == "used"} == {"tiny", "hardened"}
+
+
 def test_wishes_follow_the_rung() -> None:
     assert Entry(ring=3, syscall="trap").wishes == ()
     symbols = [wish.symbol for wish in Entry(ring=0, syscall="lean").wishes]
     assert symbols == ["UNILINUX_RING0", "UNILINUX_GATE", "UNILINUX_LEAN_GATE"]
+    assert [wish.symbol for wish in Entry(ring=3, syscall="trap", kept="used").wishes] == ["UNILINUX_SYSCALLS"]

@@ -104,4 +104,4 @@ def test_our_profiles_are_valid_and_say_why(name: str) -> None:
 
 
 def test_our_profiles_are_these() -> None:
-    assert profile_names(ROOT / "configs" / "profiles") == ("debug", "net", "server", "smp", "tiny")
+    assert profile_names(ROOT / "configs" / "profiles") == ("debug", "hardened", "net", "server", "smp", "tiny")

@@ -30,6 +30,7 @@ bzImage: vmlinux
 \t@mkdir -p arch/x86/boot; cp vmlinux arch/x86/boot/bzImage
 
 vmlinux: init/main.o kernel/exit.o usr/initramfs_data.o
+\t@echo "  KEPT    $$(tr '\\n' ' ' < usr/unilinux.syscalls)"
 \t@echo "  LD      $@"; ld --build-id=none -o $@ $^; nm -n $@ > System.map
 
 prepare:

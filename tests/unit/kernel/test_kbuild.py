@@ -55,6 +55,16 @@ def test_another_initramfs_is_another_image_of_the_same_objects(workshop: Worksh
     assert again.output.cached
 
 
+def test_the_system_calls_that_stay_are_the_links_affair(workshop: Workshop) -> None:
+    tree, objects, archive = workshop.tree(), compile_it(workshop), initramfs(workshop, b"1")
+    all_of_them = link_image(tree, objects, archive, store=workshop.store)
+    some = link_image(tree, objects, archive, store=workshop.store, syscalls=(60, 1))
+    again = link_image(tree, objects, archive, store=workshop.store, syscalls=(1, 60))
+    assert all_of_them.output.key != some.output.key
+    assert again.output.cached
+    assert "  KEPT    1 60" in log_of(workshop, "kernel-image")
+
+
 def test_same_bytes_wherever_the_cache_lies(workshop: Workshop, tmp_path: Path) -> None:
     """Also from a cache whose path has a space and a colon, which make itself can't work in."""
     other = make_workshop(tmp_path / "other", tmp_path / "an odd: cache")

@@ -1,0 +1,164 @@
+"""Machine code as instructions: the one place that knows the disassembler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import capstone
+from capstone import x86
+
+# System calls by the gate: pointers at constant addresses (arch/x86/include/asm/ring0-gate.h of the patches).
+GATE = 0xFFFFFFFFFF600000
+GATE_ENDS = GATE + 0x2000
+DISASSEMBLER = f"capstone {capstone.__version__}"
+MASK_64 = (1 << 64) - 1
+
+_NAMES_64 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An instruction as text, in Intel's syntax."""
+
+    address: int
+    size: int
+    mnemonic: str
+    operands: str
+
+    @property
+    def text(self) -> str:
+        """As an assembler would take it."""
+        return f"{self.mnemonic} {self.operands}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An operand in memory. ``index`` stands for any address that isn't base and displacement alone; size in bytes."""
+
+    base: str | None
+    index: bool
+    displacement: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A register as an operand, by the name of its 64 bits.
+
+    ``size`` in bytes is how much of it is meant, ``high`` whether that is the second byte (AH).
+    """
+
+    name: str
+    size: int
+    high: bool = False
+
+
+Operand = int | Register | Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """An instruction with all that it does to registers. ``writes`` has the names of their 64 bits."""
+
+    address: int
+    size: int
+    mnemonic: str
+    operands: tuple[Operand, ...]
+    writes: frozenset[str]
+    jumps: bool
+    returns: bool
+    calls: bool
+
+    @property
+    def end(self) -> int:
+        """The address behind it."""
+        return self.address + self.size
+
+    @property
+    def target(self) -> int | None:
+        """Where a direct jump or call goes."""
+        if (self.jumps or self.calls) and self.operands and isinstance(self.operands[0], int):
+            return self.operands[0]
+        return None
+
+    @property
+    def enters(self) -> bool:
+        """Whether it is a system call that comes back: SYSCALL, or a call of the gate or jump to it."""
+        operand = self.operands[0] if self.operands else None
+        gate = (
+            isinstance(operand, Memory) and operand.base is None and GATE <= operand.displacement & MASK_64 < GATE_ENDS
+        )
+        return self.mnemonic == "syscall" or (gate and self.mnemonic in ("call", "jmp"))
+
+    @property
+    def ends_block(self) -> bool:
+        """Whether what stands behind it is not what runs next. (Who jumps to the gate has itself called back there.)"""
+        return self.returns or (self.mnemonic in ("jmp", "hlt", "ud2") and not self.enters)
+
+
+def lines(code: bytes, address: int) -> Iterator[Line]:
+    """Decode as text until the end, or until bytes that are no instruction."""
+    for at, size, mnemonic, operands in _text_decoder().disasm_lite(code, address):
+        yield Line(at, size, mnemonic, operands)
+
+
+def instructions(code: bytes, address: int) -> Iterator[Instruction]:
+    """Decode with operands until the end, or until bytes that are no instruction."""
+    for decoded in _decoder().disasm(code, address):
+        _, written = decoded.regs_access()
+        yield Instruction(
+            address=decoded.address,
+            size=decoded.size,
+            mnemonic=decoded.mnemonic.removeprefix("notrack ").removeprefix("bnd "),
+            operands=tuple(_operand(decoded, operand) for operand in decoded.operands),
+            writes=frozenset(name for register in written if (name := _whole(decoded.reg_name(register)))),
+            jumps=x86.X86_GRP_JUMP in decoded.groups,
+            returns=x86.X86_GRP_RET in decoded.groups or x86.X86_GRP_IRET in decoded.groups,
+            calls=x86.X86_GRP_CALL in decoded.groups,
+        )
+
+
+@cache
+def _decoder() -> capstone.Cs:
+    decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+    decoder.detail = True
+    return decoder
+
+
+@cache
+def _text_decoder() -> capstone.Cs:
+    return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
+
+
+def _operand(decoded: capstone.CsInsn, operand: x86.X86Op) -> Operand:
+    if operand.type == x86.X86_OP_IMM:
+        return int(operand.imm)
+    if operand.type == x86.X86_OP_REG:
+        name = decoded.reg_name(operand.reg)
+        return Register(_whole(name) or name, operand.size, high=name in _HIGH)
+    base = decoded.reg_name(operand.mem.base)
+    displacement = operand.mem.disp
+    if base == "rip":
+        base, displacement = None, displacement + decoded.address + decoded.size
+    index = operand.mem.index != x86.X86_REG_INVALID or operand.mem.segment != x86.X86_REG_INVALID
+    return Memory(_whole(base) if base else None, index, displacement, operand.size)
+
+
+def _whole(name: str) -> str | None:
+    """The 64 bit register that a register is a part of; None for what is no general register."""
+    return _WHOLE.get(name)
+
+
+def _parts() -> Iterator[tuple[str, str]]:
+    for name in _NAMES_64[:8]:
+        short = name[1:]
+        yield from ((part, name) for part in (name, f"e{short}", short))
+        yield from ((part, name) for part in ((f"{short[0]}l", f"{short[0]}h") if short[1] == "x" else (f"{short}l",)))
+    for name in _NAMES_64[8:]:
+        yield from ((part, name) for part in (name, f"{name}d", f"{name}w", f"{name}b"))
+
+
+_WHOLE = dict(_parts())
+_HIGH = frozenset({"ah", "bh", "ch", "dh"})

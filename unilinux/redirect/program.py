@@ -1,0 +1,186 @@
+"""A program as its ELF file tells it: functions with their code, and what its data points to.
+
+Code is known by symbols, so that data between functions is not taken for code.
+A program without symbols is one function for each executable section.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_RELOC_TYPE_x64
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
+
+from unilinux.core.errors import BuildError
+
+_RELATIVE = (ENUM_RELOC_TYPE_x64["R_X86_64_RELATIVE"], ENUM_RELOC_TYPE_x64["R_X86_64_IRELATIVE"])
+_EXECUTABLE = 0x4  # SHF_EXECINSTR
+_ALLOCATED = 0x2  # SHF_ALLOC
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A named piece of code."""
+
+    name: str
+    address: int
+    code: bytes
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.address + len(self.code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What is known of a program. ``functions`` don't overlap and are in the order of their addresses.
+
+    ``entry`` is where it starts, ``pointers`` all values of its data that could be the address of code,
+    ``named`` whether it had symbols, ``dynamic`` whether it is linked with others only when it is started,
+    ``unnamed_code`` its executable bytes that no symbol covers, by address.
+    """
+
+    name: str
+    entry: int
+    functions: tuple[Function, ...]
+    pointers: frozenset[int]
+    named: bool
+    dynamic: bool = False
+    unnamed_code: tuple[tuple[int, bytes], ...] = ()
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [function.address for function in self.functions]
+
+    @cached_property
+    def by_start(self) -> dict[int, Function]:
+        """Functions by the address that they start at."""
+        return {function.address: function for function in self.functions}
+
+    def at(self, address: int) -> Function | None:
+        """The function that an address lies in."""
+        place = bisect_right(self._starts, address) - 1
+        if place < 0 or address >= self.functions[place].end:
+            return None
+        return self.functions[place]
+
+
+def read_program(path: Path, name: str | None = None) -> Program:
+    """Read an ELF file of x86-64.
+
+    :param name: what to call it; the file's name unless told.
+    :raise BuildError: it isn't one, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            if elf["e_machine"] != "EM_X86_64":
+                raise BuildError(f"{path} is no program for x86-64 (machine {elf['e_machine']})")
+            return _read(elf, name or path.name)
+    except (ELFError, struct.error) as error:
+        raise BuildError(f"{path} is no ELF file that can be read: {error}") from error
+
+
+def _read(elf: ELFFile, name: str) -> Program:
+    code = [
+        (section["sh_addr"], section.data())
+        for section in elf.iter_sections()
+        if section["sh_flags"] & _EXECUTABLE and section["sh_type"] == "SHT_PROGBITS" and section["sh_size"]
+    ]
+    symbols = dict(_symbols(elf))
+    functions: list[Function] = []
+    unnamed: list[tuple[int, bytes]] = []
+    for start, content in sorted(code):
+        named, rest = _divide(start, content, symbols)
+        functions += named
+        unnamed += rest
+    if not functions:
+        functions = [Function(f"code at {start:#x}", start, content) for start, content in sorted(code)]
+        unnamed = []
+    return Program(
+        name=name,
+        entry=elf["e_entry"],
+        functions=tuple(functions),
+        pointers=frozenset(_pointers(elf)),
+        named=bool(symbols),
+        dynamic=any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()),
+        unnamed_code=tuple(unnamed),
+    )
+
+
+def _symbols(elf: ELFFile) -> Iterator[tuple[int, tuple[str, int]]]:
+    """Name and size of what starts at an address: of several symbols the one that says most."""
+    table = elf.get_section_by_name(".symtab")
+    if not isinstance(table, SymbolTableSection):
+        return
+    found: dict[int, list[tuple[bool, int, bool, str]]] = {}
+    for symbol in table.iter_symbols():
+        kind, place = symbol["st_info"]["type"], symbol["st_shndx"]
+        if kind not in ("STT_FUNC", "STT_NOTYPE", "STT_GNU_IFUNC", "STT_LOOS") or not isinstance(place, int):
+            continue
+        if not elf.get_section(place)["sh_flags"] & _EXECUTABLE:
+            continue
+        is_global = symbol["st_info"]["bind"] != "STB_LOCAL"
+        found.setdefault(symbol["st_value"], []).append(
+            (kind != "STT_NOTYPE", symbol["st_size"], is_global, symbol.name)
+        )
+    for address, names in found.items():
+        functions = [entry for entry in names if entry[0]]
+        # Labels without a type are those of assembly; beside a function with a size they only mark a place in it.
+        best = max(functions or names, key=lambda entry: (entry[1], entry[2], -entry[3].count("_")))
+        yield address, (best[3], best[1])
+
+
+def _divide(
+    start: int, content: bytes, symbols: dict[int, tuple[str, int]]
+) -> tuple[list[Function], list[tuple[int, bytes]]]:
+    """The functions of a section, and the bytes that no symbol covers."""
+    end = start + len(content)
+    inside = sorted(address for address in symbols if start <= address < end)
+    functions: list[Function] = []
+    unnamed: list[tuple[int, bytes]] = []
+    covered = start
+    for place, address in enumerate(inside):
+        name, size = symbols[address]
+        if address < covered:
+            continue  # a label inside a function
+        following = inside[place + 1] if place + 1 < len(inside) else end
+        last = min(address + size, end) if size else following
+        if covered < address:
+            unnamed.append((covered, content[covered - start : address - start]))
+        functions.append(Function(name, address, content[address - start : last - start]))
+        covered = last
+    if functions and covered < end:
+        unnamed.append((covered, content[covered - start :]))
+    return functions, unnamed
+
+
+def _pointers(elf: ELFFile) -> Iterator[int]:
+    """Each word of the data, and what relocations will write there."""
+    for section in elf.iter_sections():
+        if isinstance(section, RelocationSection):
+            yield from (_addend(entry) for entry in section.iter_relocations() if _is_relative(entry))
+        elif section["sh_flags"] & _ALLOCATED and not section["sh_flags"] & _EXECUTABLE:
+            if section["sh_type"] not in ("SHT_PROGBITS", "SHT_INIT_ARRAY", "SHT_FINI_ARRAY", "SHT_PREINIT_ARRAY"):
+                continue
+            skipped = -section["sh_addr"] % 8
+            content = section.data()[skipped:]
+            yield from (word for (word,) in struct.iter_unpack("<Q", content[: len(content) // 8 * 8]))
+
+
+def _is_relative(entry: Any) -> bool:
+    return entry["r_info_type"] in _RELATIVE
+
+
+def _addend(entry: Any) -> int:
+    return int(entry["r_addend"])
