@@ -5,15 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.app.conftest import MakeApp
-from unilinux.app.build import SYMBOLS, build_app, compiler_lines
+from unilinux.app.build import build_app, compiler_lines
+from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.store import Output, Store
 
 
 def test_output_is_the_built_files_only(make_app: MakeApp, store: Store, host_toolchain: Output) -> None:
     output = build_app(make_app(), tarballs={}, toolchain=host_toolchain, store=store, jobs=1)
-    assert sorted(path.name for path in output.path.iterdir()) == [SYMBOLS, "toy"]
-    assert (output.path / SYMBOLS / "toy").stat().st_size > (output.path / "toy").stat().st_size
+    files = {path.relative_to(output.path).as_posix() for path in output.path.rglob("*") if path.is_file()}
+    assert files == {"toy", ".symbols/toy"}
+    symbols = {name: run(["nm", output.path / name]).output for name in files}
+    assert " main" not in symbols["toy"]
+    assert " T main" in symbols[".symbols/toy"]
     assert build_app(make_app(), tarballs={}, toolchain=host_toolchain, store=store, jobs=2).cached
 
 
