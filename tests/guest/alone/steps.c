@@ -146,7 +146,7 @@ static int signal_everywhere(long (*call)(int round))
 		if (!exited_with(status, 3))
 			return because(FAIL, "%s, round %d: status %#x", form->name,
 				       mine->rounds, status);
-		/* At least the function's few instructions, and those of the gate that are user code */
+		/* The function has a few instructions, and some of the gate are user code. */
 		EXPECT_FORM(form, mine->rounds > 5);
 		EXPECT_FORM(form, form->call == gate_trap || mine->signals_in_gate > 0);
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %d/%d ",
