@@ -99,8 +99,8 @@ panic: action=fatal
 
 @pytest.fixture(
     scope="module",
-    params=[(3, "trap", "broadwell_ult"), (0, "lean", "corei7_haswell_4770"), (0, "lean", "ryzen")],
-    ids=["ring3-trap-broadwell", "ring0-lean-haswell", "ring0-lean-ryzen"],
+    params=[(3, "trap", "broadwell_ult"), (0, "lean", "corei7_haswell_4770"), (0, "lean", "zambezi")],
+    ids=["ring3-trap-broadwell", "ring0-lean-haswell", "ring0-lean-zambezi"],
 )
 def console(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines of the console of one run."""

@@ -22,7 +22,8 @@ __attribute__((noinline)) void wild_write(volatile int *address, int value)
 	register unsigned long rbx asm("rbx") = IN_RBX, r12 asm("r12") = IN_R12;
 
 	depth_reached++;
-	asm volatile("movl %2, (%3)" : "+r" (rbx), "+r" (r12) : "r" (value), "r" (address) : "memory");
+	asm volatile("movl %2, (%3)"
+		     : "+r" (rbx), "+r" (r12) : "r" (value), "r" (address) : "memory");
 }
 
 __attribute__((noinline)) long middle(int value)

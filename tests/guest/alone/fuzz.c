@@ -280,6 +280,6 @@ int main(int argc, char **argv)
 			printf("fuzz %u: nothing: %s\n", batch, end);
 		total += record->begun ?: 1;
 	}
-	printf("fuzzed: %lu calls in %u processes, seed %llu\n", total, batch, (unsigned long long)seed);
+	printf("fuzzed: %lu calls in %u processes, seed %lu\n", total, batch, seed);
 	return 0;
 }

@@ -56,7 +56,8 @@ uint64_t random64(void);
 static const struct call calls[] = {
 	{ -1, "number", "gggggg", EXACT },
 	/* Files */
-	C(read, "dplzzz", EXACT | HASH), C(write, "dplzzz", EXACT), C(pread64, "dpllzz", EXACT | HASH),
+	C(read, "dplzzz", EXACT | HASH), C(write, "dplzzz", EXACT),
+	C(pread64, "dpllzz", EXACT | HASH),
 	C(pwrite64, "dpllzz", EXACT), C(readv, "dvizzz", EXACT | HASH), C(writev, "dvizzz", EXACT),
 	C(preadv2, "dvilzi", EXACT | HASH), C(pwritev2, "dvilzi", EXACT), C(open, "somzzz", EXACT),
 	C(openat, "dsomzz", EXACT), C(creat, "smzzzz", EXACT), C(close, "dzzzzz", EXACT),
@@ -66,7 +67,8 @@ static const struct call calls[] = {
 	C(dup2, "ddzzzz", EXACT), C(dup3, "ddozzz", EXACT), C(pipe2, "pozzzz", EXACT | HASH),
 	C(fcntl, "diizzz", EXACT), C(fcntl, "dipzzz", EXACT), C(flock, "dizzzz", EXACT),
 	C(fsync, "dzzzzz", EXACT), C(ftruncate, "dlzzzz", EXACT), C(truncate, "slzzzz", EXACT),
-	C(fallocate, "dillzz", EXACT), C(getdents64, "dplzzz", 0), C(getcwd, "plzzzz", EXACT | HASH),
+	C(fallocate, "dillzz", EXACT), C(getdents64, "dplzzz", 0),
+	C(getcwd, "plzzzz", EXACT | HASH),
 	C(chdir, "szzzzz", EXACT), C(fchdir, "dzzzzz", EXACT), C(rename, "sszzzz", EXACT),
 	C(renameat2, "dsdsiz", EXACT), C(mkdir, "smzzzz", EXACT), C(rmdir, "szzzzz", EXACT),
 	C(link, "sszzzz", EXACT), C(unlink, "szzzzz", EXACT), C(unlinkat, "dsizzz", EXACT),
@@ -74,9 +76,11 @@ static const struct call calls[] = {
 	C(fchmod, "dmzzzz", EXACT), C(chown, "siizzz", EXACT), C(umask, "mzzzzz", EXACT),
 	C(mknod, "smzzzz", EXACT), C(statfs, "spzzzz", EXACT), C(fstatfs, "dpzzzz", EXACT),
 	C(utimensat, "dstizz", EXACT), C(ioctl, "dipzzz", EXACT), C(ioctl, "dggzzz", EXACT),
-	C(sendfile, "ddpizz", EXACT), C(copy_file_range, "dpdpiz", EXACT), C(splice, "dzdzii", EXACT),
+	C(sendfile, "ddpizz", EXACT), C(copy_file_range, "dpdpiz", EXACT),
+	C(splice, "dzdzii", EXACT),
 	C(tee, "ddiizz", EXACT), C(vmsplice, "dviizz", EXACT), C(getxattr, "ssplzz", EXACT),
-	C(setxattr, "ssplzz", EXACT), C(close_range, "ddizzz", EXACT), C(fadvise64, "dllizz", EXACT),
+	C(setxattr, "ssplzz", EXACT), C(close_range, "ddizzz", EXACT),
+	C(fadvise64, "dllizz", EXACT),
 	C(memfd_create, "sizzzz", EXACT), C(sync_file_range, "dllizz", EXACT),
 	/* Waiting */
 	C(poll, "piTzzz", EXACT | HASH), C(select, "ippptz", EXACT),
@@ -121,7 +125,8 @@ static const struct call calls[] = {
 	/* Sockets, that don't block */
 	C(socket, "iiizzz", EXACT), C(socketpair, "iiipzz", EXACT), C(bind, "dAizzz", EXACT),
 	C(listen, "dizzzz", EXACT), C(connect, "dAizzz", EXACT), C(getsockname, "dppzzz", EXACT),
-	C(getpeername, "dppzzz", EXACT), C(getsockopt, "diippz", EXACT), C(setsockopt, "diipiz", EXACT),
+	C(getpeername, "dppzzz", EXACT), C(getsockopt, "diippz", EXACT),
+	C(setsockopt, "diipiz", EXACT),
 	C(sendto, "dpliAi", EXACT), C(recvfrom, "dpl1pp", EXACT), C(sendmsg, "dpizzz", EXACT),
 	C(recvmsg, "dp1zzz", EXACT), C(shutdown, "dizzzz", EXACT),
 };
@@ -168,10 +173,12 @@ static inline void lay_out_memory(void)
 		{ (void *)(MEMORY + PAGE), PAGE },
 	};
 	static const struct sockaddr addresses[] = {
-		{ AF_UNIX, "/tmp/fuzz/b" }, { AF_UNIX, "" }, { AF_INET, "\0\0\177\0\0\1" }, { 99, "" },
+		{ AF_UNIX, "/tmp/fuzz/b" }, { AF_UNIX, "" }, { AF_INET, "\0\0\177\0\0\1" },
+		{ 99, "" },
 	};
 	static const struct epoll_event events[] = {
-		{ EPOLLIN, { .u64 = 1 } }, { EPOLLOUT | EPOLLET, { .u64 = 2 } }, { -1, { .u64 = 3 } },
+		{ EPOLLIN, { .u64 = 1 } }, { EPOLLOUT | EPOLLET, { .u64 = 2 } },
+		{ -1, { .u64 = 3 } },
 	};
 
 	memcpy((void *)PATHS, paths, sizeof(paths));
@@ -184,7 +191,8 @@ static inline void lay_out_memory(void)
 static inline long bad_pointer(void)
 {
 	static const unsigned long pointers[] = {
-		0, 1, 8, MEMORY + 2 * PAGE, MEMORY + 3 * PAGE, MEMORY + 3 * PAGE - 4, MEMORY + 4 * PAGE,
+		0, 1, 8, MEMORY + 2 * PAGE, MEMORY + 3 * PAGE, MEMORY + 3 * PAGE - 4,
+		MEMORY + 4 * PAGE,
 		0x00007ffffffff000, 0x0000800000000000, 0x0000900000000000, 0x8000000000000000,
 		0xffff800000000000, 0xffffffff81000000, 0xffffffff81800000, 0xffffffffff600000,
 		0xfffffffffffffff8, -1ul,
@@ -195,7 +203,10 @@ static inline long bad_pointer(void)
 
 static inline long garbage(void)
 {
-	static const long numbers[] = { 0, 1, -1, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX, 4096 };
+	static const long numbers[] = {
+		0, 1, -1, INT32_MIN, INT32_MAX, INT64_MIN, INT64_MAX,
+		4096,
+	};
 	uint64_t how = random64() % 4;
 
 	if (how == 0)
@@ -221,14 +232,21 @@ static inline long memory_pointer(void)
 static inline long make_argument(char kind, char *became, long self)
 {
 	static const long lengths[] = { 0, 1, 8, 15, 64, 4096, 8192, 65536, 1 << 20, 1l << 47, -1 };
-	static const long sizes[] = { 0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 16, 17, 21, 31, 64, 128 };
-	static const long descriptors[] = { 0, 1, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99, -1, -100 };
+	static const long sizes[] = {
+		0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 16, 17, 21, 31, 64,
+		128,
+	};
+	static const long descriptors[] = {
+		0, 1, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 99, -1,
+		-100,
+	};
 	static const long pages[] = {
 		0, MEMORY, MEMORY + PAGE, MEMORY + 2 * PAGE, MEMORY + 3 * PAGE, MEMORY + 8 * PAGE,
 		MEMORY + 1, 0x0000800000000000, 0xffffffff81000000,
 	};
 	static const long open_flags[] = {
-		O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_CREAT | O_EXCL, O_RDONLY | O_DIRECTORY,
+		O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_CREAT | O_EXCL,
+		O_RDONLY | O_DIRECTORY,
 		O_RDWR | O_TRUNC, O_APPEND | O_WRONLY, O_NONBLOCK, O_CLOEXEC, O_PATH,
 	};
 	static const long map_flags[] = {
@@ -240,22 +258,32 @@ static inline long make_argument(char kind, char *became, long self)
 		CLONE_THREAD, CLONE_SIGHAND, CLONE_NEWNS | CLONE_FS, CLONE_PARENT_SETTID | SIGCHLD,
 	};
 	static const long futex_operations[] = {
-		FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE,
-		FUTEX_WAKE_OP, FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_WAIT_BITSET, 77,
+		FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE,
+		FUTEX_CMP_REQUEUE,
+		FUTEX_WAKE_OP, FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI,
+		FUTEX_WAIT_BITSET, 77,
 	};
 	static const long signals[] = {
-		0, SIGHUP, SIGILL, SIGTRAP, SIGKILL, SIGUSR1, SIGSEGV, SIGPIPE, SIGTERM, SIGCHLD, SIGCONT,
+		0, SIGHUP, SIGILL, SIGTRAP, SIGKILL, SIGUSR1, SIGSEGV, SIGPIPE, SIGTERM, SIGCHLD,
+		SIGCONT,
 		SIGSTOP, SIGTSTP, SIGURG, SIGWINCH, 34, 64, 65, -1,
 	};
 	static const long prctl_options[] = {
 		PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_NAME,
-		PR_SET_NAME, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_GET_TSC, PR_SET_TSC,
+		PR_SET_NAME, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_GET_TSC,
+		PR_SET_TSC,
 		PR_GET_TIMERSLACK, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_THP_DISABLE,
 		PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, 59 /* user dispatch */,
 	};
-	static const long arch_codes[] = { ARCH_GET_FS, ARCH_GET_FS, 0x1011 /* ARCH_GET_CPUID */, 0x7777 };
+	static const long arch_codes[] = {
+		ARCH_GET_FS, ARCH_GET_FS, 0x1011 /* ARCH_GET_CPUID */,
+		0x7777,
+	};
 	static const long milliseconds[] = { 0, 1, 2 };
-	static const long wait_options[] = { WNOHANG, WNOHANG | WUNTRACED, WEXITED | WNOHANG, WNOHANG | 0x100 };
+	static const long wait_options[] = {
+		WNOHANG, WNOHANG | WUNTRACED, WEXITED | WNOHANG,
+		WNOHANG | 0x100,
+	};
 	const long processes[] = { 0, self, 99999 };
 
 	*became = kind;

@@ -135,7 +135,8 @@ static int signal_everywhere(long (*call)(int round))
 		pid_t pid;
 
 		tested = form;
-		shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		pid = fork();
 		if (!pid)
 			make_calls(call);
@@ -143,12 +144,13 @@ static int signal_everywhere(long (*call)(int round))
 		step_over(pid, mine, &status);
 		mine->rounds = shared->round;
 		if (!exited_with(status, 3))
-			return because(FAIL, "%s, round %d: status %#x", form->name, mine->rounds, status);
-		/* At least the function's few instructions, and those of the gate that are user code */
+			return because(FAIL, "%s, round %d: status %#x", form->name,
+				       mine->rounds, status);
+		/* The function has a few instructions, and some of the gate are user code. */
 		EXPECT_FORM(form, mine->rounds > 5);
 		EXPECT_FORM(form, form->call == gate_trap || mine->signals_in_gate > 0);
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %d/%d ", form->name,
-			 mine->rounds, mine->signals_in_gate);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %d/%d ",
+			 form->name, mine->rounds, mine->signals_in_gate);
 	}
 	return because(PASS, "signals/in the gate's text: %s", text);
 }
@@ -195,9 +197,11 @@ static int trap_at_each_step(void)
 			long result;
 
 			EXPECT(write(pipe_ends[1], &i, 1) == 1);
-			asm volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq" : : : "cc", "memory");
+			asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\torl $0x100, (%%rsp)\n\t"
+				     "popfq\n\tlea 128(%%rsp), %%rsp" : : : "cc", "memory");
 			result = form->call(SYS_read, pipe_ends[0], (long)&byte, 1, 0, 0, 0);
-			asm volatile("pushfq\n\tandl $~0x100, (%%rsp)\n\tpopfq" : : : "cc", "memory");
+			asm volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandl $~0x100, (%%rsp)\n\t"
+				     "popfq\n\tlea 128(%%rsp), %%rsp" : : : "cc", "memory");
 			EXPECT_FORM(form, result == 1 && byte == i);
 		}
 		EXPECT_FORM(form, traps > 50 * 5);

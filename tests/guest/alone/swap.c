@@ -182,7 +182,8 @@ static void *sleep_in_call(void *form)
 	char byte = 0;
 
 	asleep = 1;
-	if (((const struct gate_form *)form)->call(SYS_read, pipe_ends[0], (long)&byte, 1, 0, 0, 0) != 1)
+	if (((const struct gate_form *)form)->call(SYS_read, pipe_ends[0], (long)&byte, 1,
+						   0, 0, 0) != 1)
 		return "read() failed";
 	return byte == 'z' ? NULL : "read() got something else";
 }
@@ -247,7 +248,8 @@ static int by_pressure(void)
 	for_each_form(form) {
 		pthread_t thread;
 		size_t i;
-		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		EXPECT(p != MAP_FAILED && start_sleeper(&thread, form) == PASS);
 		for (i = 0; i < size; i += PAGE)
@@ -261,35 +263,34 @@ static int by_pressure(void)
 	return PASS;
 }
 
+static int call_and_write(void)
+{
+	const size_t size = 70ul << 20;
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t self = getpid();
+	size_t i;
+
+	for (i = 0; i < 3 * size; i += PAGE) {
+		*(uint64_t *)(p + i % size) += i % size;
+		for_each_form(form)
+			if (form->call(SYS_getpid, 0, 0, 0, 0, 0, 0) != self)
+				return 1;
+	}
+	for (i = 0; i < size; i += PAGE)
+		if (*(uint64_t *)(p + i) != 3 * i)
+			return 2;
+	return 0;
+}
+
 /* Two processes whose calls press each other's memory, stacks included, out and in */
 static int thrashing(void)
 {
-	const size_t size = 70ul << 20;
 	int i, status;
 
 	NEED_SWAP();
 	for (i = 0; i < 2; i++) {
-		if (!fork()) {
-			char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			pid_t self = getpid();
-			size_t k;
-			int round;
-
-			for (round = 0; round < 3; round++) {
-				for (k = 0; k < size; k += PAGE) {
-					*(uint64_t *)(p + k) += k;
-					for_each_form(form) {
-						if (form->call(SYS_getpid, 0, 0, 0, 0, 0, 0) != self)
-							_exit(1);
-					}
-				}
-			}
-			for (k = 0; k < size; k += PAGE)
-				if (*(uint64_t *)(p + k) != 3 * k)
-					_exit(2);
-			_exit(0);
-		}
+		if (!fork())
+			_exit(call_and_write());
 	}
 	for (i = 0; i < 2; i++) {
 		EXPECT(wait(&status) > 0);
