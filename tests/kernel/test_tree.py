@@ -16,7 +16,6 @@ from unilinux.image.pipeline import Pipeline
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.kbuild import INITRAMFS, KernelImage, compile_objects, install_headers, link_image
 from unilinux.kernel.make import OBJECTS
-from unilinux.kernel.patches import Patches
 from unilinux.kernel.source import KernelTree
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
@@ -46,12 +45,6 @@ def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_by
     store = Store(where / "store", logs=where / "logs", progress=Progress(NullSink()))
     image = link_image(tree, objects, cpio(where / "x.cpio", size_bytes), store=store)
     return image, "".join(path.read_text() for path in (where / "logs").iterdir())
-
-
-@pytest.mark.parametrize("kernel", ["6.12", pytest.param("6.1", marks=pytest.mark.slow)])
-def test_series_is_in_order(kernel: str, layout: Layout, store: Store) -> None:
-    progress = Progress(NullSink())
-    Patches(layout=layout, fetcher=Fetcher(layout, progress), store=store, progress=progress).check(kernel)
 
 
 def test_headers_for_programs(tree: KernelTree, store: Store) -> None:

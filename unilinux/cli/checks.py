@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # What check runs: linters, types, layers, and the patch series against their kernel.
-_GATES = ("tests/style", "tests/kernel/test_series.py")
+GATES = ("tests/style", "tests/kernel/test_series.py")
 
 
 def test(project: Path, *, fast: bool, everything: bool) -> None:
@@ -25,7 +25,7 @@ def check(project: Path) -> None:
 
     :raise SystemExit: with pytest's own status.
     """
-    _pytest(project, *_GATES)
+    _pytest(project, "-m", "not slow", *GATES)
 
 
 def _pytest(project: Path, *words: str) -> None:
