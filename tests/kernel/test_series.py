@@ -1,4 +1,4 @@
-"""The patch series: it applies to its kernel without fuzz, exports back identical, and checkpatch has nothing to say."""
+"""The patch series apply to their kernels without fuzz, export back identical, and please checkpatch."""
 
 from __future__ import annotations
 
