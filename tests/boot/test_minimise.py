@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.conftest import Workshop
+from tests.boot.conftest import PROJECT, Workshop
+from tests.boot.test_applications import invoke_json
 from unilinux.core.events import Event, NullSink, Progress, StepFinished
 from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
@@ -90,3 +91,16 @@ def test_an_interrupted_search_goes_on_where_it_was(job: Job, workshop: Workshop
     path.write_text(profile_text(found.finding))
     written = job.pipeline.config(make_plan(Request(app="hello", profile=path.stem), workshop.layout))
     assert written.config == found.finding.resolved.config
+
+
+MINIMAL = sorted(path.stem for path in (PROJECT / "configs/profiles").glob("*-minimal.toml"))
+
+
+@pytest.mark.parametrize("profile", MINIMAL)
+def test_the_profiles_that_were_found_still_pass(profile: str) -> None:
+    app = profile.removesuffix("-minimal")
+    answer = invoke_json("verify", "--app", app, "--profile", profile, "--accel", "tcg")
+    assert answer["ok"]
+    usual = invoke_json("build", "--app", app)
+    assert answer["image"]["sizes"]["bzImage"] < usual["sizes"]["bzImage"]
+    assert answer["image"]["config"]["symbols"] < usual["config"]["symbols"]

@@ -90,9 +90,7 @@ class KernelBench:
     def _result(self, objects: Path, log: Path) -> Built:
         vmlinux = self._folder / "vmlinux"
         run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], log=log)
-        bzimage = objects / "arch/x86/boot/bzImage"
-        sizes = Sizes(vmlinux=vmlinux.stat().st_size, bzimage=bzimage.stat().st_size, reach=loaded_end(vmlinux))
-        return Built(vmlinux=vmlinux, sizes=sizes)
+        return Built(vmlinux=vmlinux, sizes=sizes_of(vmlinux, objects / "arch/x86/boot/bzImage"))
 
     def _require_space(self, error: BuildError | None = None) -> None:
         """A full disk is the host's failure: it says nothing about the configuration."""
@@ -102,6 +100,11 @@ class KernelBench:
                 f"{free >> 20} MiB are left on the disk of {self._folder}, too little to build kernels",
                 hint="free some space and start the same command again: it goes on where it was",
             ) from error
+
+
+def sizes_of(vmlinux: Path, bzimage: Path) -> Sizes:
+    """The sizes of a stripped vmlinux and of its bzImage."""
+    return Sizes(vmlinux=vmlinux.stat().st_size, bzimage=bzimage.stat().st_size, reach=loaded_end(vmlinux))
 
 
 @contextmanager

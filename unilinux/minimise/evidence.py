@@ -17,8 +17,9 @@ _USED = "used"
 class Seen:
     """By symbol without ``CONFIG_``: what was seen of it, a line each, the strongest first.
 
-    ``used`` are the symbols that the application was seen to use: they are not taken
-    away together with those of which nothing was seen.
+    ``used`` are the symbols that system calls were seen to use: they are not taken away
+    together with the others. That some function of a symbol ran says less: many are
+    only hooks on the way of every process.
     """
 
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -37,7 +38,7 @@ def read_evidence(path: Path) -> Seen:
         symbols = data["symbols"]
         return Seen(
             lines={name: (*one["calls"], *one["functions"]) for name, one in symbols.items()},
-            used=frozenset(name for name, one in symbols.items() if one["status"] == _USED),
+            used=frozenset(name for name, one in symbols.items() if one["status"] == _USED and one["calls"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(

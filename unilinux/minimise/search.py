@@ -13,12 +13,13 @@ from unilinux.core.events import Progress
 from unilinux.core.files import digest_bytes, digest_file
 from unilinux.image.pipeline import Contents, Pipeline
 from unilinux.image.request import Plan, Request, make_plan
+from unilinux.kconfig.resolved import Resolved
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying, varying
-from unilinux.kernel.kbuild import compile_objects
+from unilinux.kernel.kbuild import compile_objects, link_image
 from unilinux.kernel.make import tool_versions
 from unilinux.kernel.source import KernelTree
-from unilinux.minimise.bench import kernel_bench
+from unilinux.minimise.bench import Built, kernel_bench, sizes_of
 from unilinux.minimise.candidates import kept_here, option_symbols, options, removals
 from unilinux.minimise.evidence import Seen
 from unilinux.minimise.journal import Journal
@@ -92,7 +93,7 @@ def minimise(job: Job) -> Outcome:
         baseline = known_baseline(
             job.folder / "baseline.json",
             f"{context} {original.digest}",
-            lambda: find_baseline(original.config, bench, prover, job.progress),
+            lambda: find_baseline(lambda: _original(pipeline, tree, original, archive), prover, job.progress),
             job.progress,
         )
         trials = KernelTrials(variations, bench, prover, baseline=baseline, journal=journal, progress=job.progress)
@@ -125,6 +126,12 @@ def _shrink(
         out_of_time=out_of_time,
         used=job.seen.used,
     )
+
+
+def _original(pipeline: Pipeline, tree: KernelTree, config: Resolved, archive: Path) -> Built:
+    """The original out of the store: the bench compiles nothing that the first trial would undo."""
+    image = link_image(tree, compile_objects(tree, config.config, store=pipeline.store), archive, store=pipeline.store)
+    return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, image.bzimage))
 
 
 def _known(variations: Varying) -> frozenset[str]:

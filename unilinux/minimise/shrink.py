@@ -144,7 +144,8 @@ class _Search:
             state.stays[option.name] = "; ".join(reasons)
         else:
             verdict, move = best
-            self._accept(state, verdict, move.changes, {option.name: f"{_words(move)}: {option.why}"})
+            words = f"{_words(move)}: {option.why}"
+            self._accept(state, verdict, move.changes, dict.fromkeys((option.name, *move.changes), words), alone=True)
 
     def change(self, state: _State, moves: Sequence[Move]) -> None:
         """Make as many of these changes as go, in as large groups as possible."""
@@ -156,7 +157,7 @@ class _Search:
         same_will_do = len(moves) > 1 or moves[0].name not in state.for_bytes
         loss = _loss(state.verdict, verdict, at_run_time=same_will_do) if verdict.ok else verdict.reason
         if not loss:
-            self._accept(state, verdict, changes, {m.name: state.words.get(m.name, "taken away") for m in moves})
+            self._accept(state, verdict, changes, _told(moves, state.words), alone=len(moves) == 1)
         elif len(moves) == 1:
             state.stays[moves[0].name] = loss
             state.settled[moves[0].name] = self._trials.effect(state.changes)
@@ -202,11 +203,18 @@ class _Search:
             raise _OutOfTimeError
         return self._trials.attempt(changes, label)
 
-    def _accept(self, state: _State, verdict: Verdict, changes: Mapping[str, str], taken: Mapping[str, str]) -> None:
+    def _accept(
+        self, state: _State, verdict: Verdict, changes: Mapping[str, str], taken: Mapping[str, str], *, alone: bool
+    ) -> None:
         gain = _gain(state.verdict.sizes, verdict.sizes)
-        state.taken.update({name: f"{words}{gain if len(taken) == 1 else ''}" for name, words in taken.items()})
+        state.taken.update({name: f"{words}{gain if alone else ''}" for name, words in taken.items()})
         state.changes.update(changes)
         state.verdict = verdict
+
+
+def _told(moves: Sequence[Move], words: Mapping[str, str]) -> dict[str, str]:
+    """What to say of each symbol that these moves change."""
+    return {symbol: words.get(move.name, "taken away") for move in moves for symbol in move.changes}
 
 
 def _with(state: _State, moves: Sequence[Move]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from unilinux.core.events import Progress
 from unilinux.core.files import write_atomically
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying
-from unilinux.minimise.bench import Bench
+from unilinux.minimise.bench import Bench, Built
 from unilinux.minimise.journal import Journal
 from unilinux.minimise.proof import Proof, Prover
 from unilinux.minimise.verdict import Verdict
@@ -66,8 +66,6 @@ class Baseline:
 def known_baseline(path: Path, key: str, find: Callable[[], Baseline], progress: Progress) -> Baseline:
     """The baseline that ``path`` keeps for ``key``, else what ``find`` finds, which is kept then.
 
-    To build the original again would undo what the bench has compiled for the trials.
-
     :raise HostError: the disk is full. What ``find`` raises passes through.
     """
     try:
@@ -84,8 +82,8 @@ def known_baseline(path: Path, key: str, find: Callable[[], Baseline], progress:
     return found
 
 
-def find_baseline(config: str, bench: Bench, prover: Prover, progress: Progress) -> Baseline:
-    """Build the original and verify it three times.
+def find_baseline(build: Callable[[], Built], prover: Prover, progress: Progress) -> Baseline:
+    """Build the original, as ``build`` does, and verify it three times.
 
     :raise VerifyError: verification fails, always or sometimes: there is nothing to go by.
     :raise BuildError: it can't even be built.
@@ -93,7 +91,7 @@ def find_baseline(config: str, bench: Bench, prover: Prover, progress: Progress)
     """
     began = time.monotonic()
     with progress.step("baseline", f"building and verifying the original, {BASELINE_RUNS} times") as step:
-        built = bench.build(config)
+        built = build()
         proofs = []
         for number in range(1, BASELINE_RUNS + 1):
             step.detail(f"boot {number} of {BASELINE_RUNS}")

@@ -9,15 +9,17 @@ from unilinux.core.errors import UsageError
 from unilinux.minimise.evidence import Seen, read_evidence
 
 
-def test_calls_come_before_functions_and_only_used_symbols_count_as_used(tmp_path: Path) -> None:
+def test_calls_come_before_functions_and_only_they_count_as_use(tmp_path: Path) -> None:
     symbols = {
         "EPOLL": {"status": "used", "calls": ["epoll_wait(2)"], "functions": ["fs/eventpoll.o: 9 of 12 ran"]},
+        "TMPFS": {"status": "used", "calls": [], "functions": ["mm/shmem.o: 1 of 30 ran"]},
         "SIGNALFD": {"status": "idle", "calls": [], "functions": ["fs/signalfd.o: none of 7 ran"]},
     }
     (tmp_path / "observed.json").write_text(json.dumps({"schema": 1, "symbols": symbols}))
     assert read_evidence(tmp_path / "observed.json") == Seen(
         lines={
             "EPOLL": ("epoll_wait(2)", "fs/eventpoll.o: 9 of 12 ran"),
+            "TMPFS": ("mm/shmem.o: 1 of 30 ran",),
             "SIGNALFD": ("fs/signalfd.o: none of 7 ran",),
         },
         used=frozenset({"EPOLL"}),

@@ -66,7 +66,7 @@ def kernel() -> Iterator[Varying]:
 @pytest.fixture
 def trials(kernel: Varying, tmp_path: Path) -> Callable[..., KernelTrials]:
     def made(bench: FakeBench, prover: FakeProver) -> KernelTrials:
-        baseline = find_baseline(kernel.original.config, FakeBench(), FakeProver(good()), PROGRESS)
+        baseline = find_baseline(lambda: FakeBench().build(""), FakeProver(good()), PROGRESS)
         journal = Journal(tmp_path / "journal.jsonl", "c")
         return KernelTrials(kernel, bench, prover, baseline=baseline, journal=journal, progress=PROGRESS)
 
@@ -74,7 +74,7 @@ def trials(kernel: Varying, tmp_path: Path) -> Callable[..., KernelTrials]:
 
 
 def baseline(*proofs: Proof) -> Baseline:
-    return find_baseline("CONFIG_A=y\n", FakeBench(), FakeProver(*proofs), PROGRESS)
+    return find_baseline(lambda: FakeBench().build("CONFIG_A=y\n"), FakeProver(*proofs), PROGRESS)
 
 
 def test_the_baseline_sets_the_deadline() -> None:
@@ -104,7 +104,7 @@ def test_a_baseline_is_found_once(tmp_path: Path) -> None:
     path, bench = tmp_path / "baseline.json", FakeBench()
 
     def find() -> Baseline:
-        return find_baseline("CONFIG_A=y\n", bench, FakeProver(good(3.0)), PROGRESS)
+        return find_baseline(lambda: bench.build("CONFIG_A=y\n"), FakeProver(good(3.0)), PROGRESS)
 
     first = known_baseline(path, "key", find, PROGRESS)
     assert known_baseline(path, "key", find, PROGRESS) == first
