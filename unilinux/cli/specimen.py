@@ -11,6 +11,7 @@ from unilinux.app.checks import Check, port_of
 from unilinux.app.manifest import Manifest
 from unilinux.cli.images import Choice, build_image
 from unilinux.cli.session import Session
+from unilinux.core.errors import VmError
 from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.kernel.make import OBJECTS
@@ -40,6 +41,7 @@ _STARTED = "^unilinux: init: "
 _IDLE_LOOKS = 3  # in a row
 _MOST_LOOKS = 200
 _BETWEEN_LOOKS_S = 0.05
+_END_GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +205,12 @@ def wait_until_idle(vm: Vm) -> None:
     """
     idle = 0
     for _ in range(_MOST_LOOKS):
-        registers = str(vm.execute("human-monitor-command", {"command-line": "info registers"}))
+        try:
+            registers = str(vm.execute("human-monitor-command", {"command-line": "info registers"}))
+        except VmError:  # it has just ended, or something is wrong
+            if isinstance(vm.wait(timeout_s=_END_GRACE_S), Timeout):
+                raise
+            return
         idle = idle + 1 if "HLT=1" in registers else 0
         if idle == _IDLE_LOOKS or not isinstance(vm.wait(timeout_s=_BETWEEN_LOOKS_S), Timeout):
             return

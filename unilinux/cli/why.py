@@ -110,7 +110,8 @@ def why(
             observed=_observed(here.layout.build, plan, name),
             refusal=found.refusal,
         )
-        if answer.observed is None and found.explanation.state.value not in ("", "n") and build:
+        looked = any(here.layout.build.glob(f"{plan.app.manifest.name}-*/{EVIDENCE_FILE}"))
+        if not looked and found.explanation.state.value not in ("", "n") and build:
             answer = replace(answer, observed=_look(here, choice, plan, name))
         if found.without is not None and answer.refusal is None and build:
             answer = _with_cost(here, plan, answer, found.without, timeout_s=timeout_s)

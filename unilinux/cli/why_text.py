@@ -50,7 +50,7 @@ def _observed(answer: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"              {line}" for line in _first(lines))
     elif answer["value"] != "n":
         app = answer["image"].partition("-")[0]
-        yield f"  observed    nothing of it yet: ./x observe --app {app} looks who uses it"
+        yield f"  observed    nothing (./x observe --app {app} looks who uses what, on a generous kernel in ring 3)"
 
 
 def _relations(answer: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from unilinux.app.catalogue import Catalogue
 from unilinux.cli import least_memory, measure, measure_text, specimen
 from unilinux.cli.images import Choice
 from unilinux.cli.specimen import Specimen, awaited_check, wait_until_idle
-from unilinux.core.errors import BootError, UsageError, VerifyError
+from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.image.record import Image
@@ -183,6 +183,19 @@ def test_a_guest_is_idle_when_it_rests_at_several_looks(looks: str, ends: bool, 
     machine = Restless(looks, ends=ends)
     wait_until_idle(cast(Vm, machine))
     assert machine.seen == seen
+
+
+class Gone(Restless):
+    """A machine that ends, or not, between two looks."""
+
+    def execute(self, command: str, arguments: dict[str, object]) -> str:
+        raise VmError("QEMU hung up")
+
+
+def test_a_guest_that_ends_while_it_is_looked_at_is_at_rest() -> None:
+    wait_until_idle(cast(Vm, Gone("0", ends=True)))
+    with pytest.raises(VmError, match="hung up"):
+        wait_until_idle(cast(Vm, Gone("0")))
 
 
 # ---------------------------------------------------------------------------- size
