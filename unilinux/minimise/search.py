@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +74,11 @@ def minimise(job: Job) -> Outcome:
     deadline = None if job.budget_s is None else time.monotonic() + job.budget_s
     tree = pipeline.tree(plan.kernel)
     contents = pipeline.contents(plan)
-    tick = _clock_archive(job)
+    clock = _clock(job)
+    tick = clock.archive if clock else None
+    syscalls = sorted({*contents.kept, *(clock.kept if clock else ())})
     original = pipeline.config(plan)
-    context = _context(plan, tree, contents, tick)
+    context = _context(plan, tree, contents.archive, tick, syscalls)
     journal = Journal(job.folder / "journal.jsonl", context)
     prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
     with (
@@ -86,14 +88,16 @@ def minimise(job: Job) -> Outcome:
             contents.archive,
             seed=lambda: compile_objects(tree, original.config, store=pipeline.store),
             progress=job.progress,
-            syscalls=contents.kept,
+            syscalls=syscalls,
         ) as bench,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):
         baseline = known_baseline(
             job.folder / "baseline.json",
             f"{context} {original.digest}",
-            lambda: find_baseline(lambda: _original(pipeline, tree, original, archive), prover, job.progress),
+            lambda: find_baseline(
+                lambda: _original(pipeline, tree, original, contents.archive, syscalls), prover, job.progress
+            ),
             job.progress,
         )
         trials = KernelTrials(variations, bench, prover, baseline=baseline, journal=journal, progress=job.progress)
@@ -128,9 +132,10 @@ def _shrink(
     )
 
 
-def _original(pipeline: Pipeline, tree: KernelTree, config: Resolved, archive: Path) -> Built:
+def _original(pipeline: Pipeline, tree: KernelTree, config: Resolved, archive: Path, syscalls: Sequence[int]) -> Built:
     """The original out of the store: the bench compiles nothing that the first trial would undo."""
-    image = link_image(tree, compile_objects(tree, config.config, store=pipeline.store), archive, store=pipeline.store)
+    objects = compile_objects(tree, config.config, store=pipeline.store)
+    image = link_image(tree, objects, archive, store=pipeline.store, syscalls=syscalls)
     return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, image.bzimage))
 
 
@@ -146,8 +151,8 @@ def _known(variations: Varying) -> frozenset[str]:
     return frozenset(found)
 
 
-def _clock_archive(job: Job) -> Path | None:
-    """The initramfs that proves the clock; None if the application is that one."""
+def _clock(job: Job) -> Contents | None:
+    """What proves the clock; None if the application itself does."""
     plan = job.plan
     if plan.app.manifest.name == _CLOCK_APP:
         return None
@@ -159,18 +164,18 @@ def _clock_archive(job: Job) -> Path | None:
         syscall=plan.entry.syscall,
         kernel=plan.kernel,
     )
-    return job.pipeline.contents(make_plan(request, job.pipeline.layout)).archive
+    return job.pipeline.contents(make_plan(request, job.pipeline.layout))
 
 
-def _context(plan: Plan, tree: KernelTree, contents: Contents, tick: Path | None) -> str:
+def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None, syscalls: Sequence[int]) -> str:
     """Stands for all that a verdict depends on, besides the configuration."""
     manifest = plan.app.manifest
     whole = {
         "rules": _RULES,
         "tree": tree.output.digest,
         "tools": dict(tool_versions()),
-        "initramfs": digest_file(contents.archive),
-        "syscalls": list(contents.kept),
+        "initramfs": digest_file(archive),
+        "syscalls": list(syscalls),
         "tick": digest_file(tick) if tick else None,
         "verify": [check.model_dump(mode="json") for check in manifest.verify],
         "run": manifest.run.model_dump(mode="json"),
