@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unilinux.app.build import SYMBOLS, is_elf
+from unilinux.app.rootfs import INIT_PATH
 from unilinux.core.errors import BuildError
 from unilinux.core.events import Progress
 from unilinux.core.store import Output, Store
@@ -59,7 +60,7 @@ def inspect(rootfs: Tree, built: Output, entry: Entry, *, refuse: bool, store: S
     """
     if entry.ring != 0 and entry.kept == "all":
         return Inspection()
-    scans = tuple(scan_program(path, name=name, store=store) for name, path in _programs(rootfs, built.path))
+    scans = tuple(_scan(name, path, store) for name, path in _programs(rootfs, built.path))
     if entry.ring == 0:
         _judge(scans, refuse=refuse, progress=progress)
     if entry.kept == "all" or not _all_known(scans, insisted=entry.insisted, progress=progress):
@@ -81,6 +82,12 @@ def _programs(rootfs: Tree, built: Path) -> Iterator[tuple[str, Path]]:
             if path.is_relative_to(built) and (built / SYMBOLS / path.relative_to(built)).is_file():
                 path = built / SYMBOLS / path.relative_to(built)
             yield entry.path, path
+
+
+def _scan(name: str, path: Path, store: Store) -> Scan:
+    scan = scan_program(path, name=name, store=store)
+    # The kernel's nolibc puts a HLT behind the call of main() and exit(), where nothing ever comes.
+    return replace(scan, privileged=()) if name == INIT_PATH else scan
 
 
 def _judge(scans: Sequence[Scan], *, refuse: bool, progress: Progress) -> None:

@@ -42,7 +42,7 @@ def notes() -> Notes:
 def look(tmp_path: Path, notes: Notes) -> Look:
     """Inspect an image of one program, of which the build kept a copy with symbols."""
 
-    def run(code: str, entry: Entry, *, refuse: bool = False) -> Inspection:
+    def run(code: str, entry: Entry, *, refuse: bool = False, path: str = "/bin/server") -> Inspection:
         built = tmp_path / "built"
         (built / ".symbols").mkdir(parents=True)
         source = tmp_path / "a.S"
@@ -50,7 +50,7 @@ def look(tmp_path: Path, notes: Notes) -> Look:
         for name, flags in (("server", ["-s"]), (".symbols/server", [])):
             command: list[str | Path] = ["gcc", "-nostdlib", "-static", "-no-pie", *flags, "-o", built / name, source]
             subprocess.run(command, check=True, capture_output=True)
-        rootfs = Tree.of([File("/bin/server", built / "server", 0o755), File("/etc/motd", b"hi\n")])
+        rootfs = Tree.of([File(path, built / "server", 0o755), File("/etc/motd", b"hi\n")])
         progress = Progress(notes)
         store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=progress)
         output = Output("app", "key", built, "digest", cached=True, seconds=0.0)
@@ -88,6 +88,12 @@ def test_a_profile_can_refuse_them(look: Look) -> None:
         look(PRIVILEGED, Entry(ring=0, syscall="lean"), refuse=True)
     assert "cli, in _start" in caught.value.details[0]
     assert "--ring 3" in (caught.value.hint or "")
+
+
+def test_what_stands_behind_the_end_of_our_init_does_not_count(look: Look) -> None:
+    found = look(PRIVILEGED, Entry(ring=0, syscall="lean", kept="used"), refuse=True, path="/init")
+    assert found.to_json({})["privileged_instructions"] == []
+    assert found.kept == (60,)
 
 
 def test_what_cannot_be_told_keeps_all_and_says_so(look: Look, notes: Notes) -> None:
