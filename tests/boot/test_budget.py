@@ -70,7 +70,7 @@ def check(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         capsys.readouterr()
         code: Any = 0
         try:
-            budget(project, ("hello",), update=update, timeout_s=120, as_json=True, verbose=False)
+            budget(project, ("hello",), update=update, timeout_s=30, as_json=True, verbose=False)
         except SystemExit as ended:
             code = ended.code
         said = capsys.readouterr()

@@ -82,7 +82,7 @@ def test_kernel_panic(hello_image: Image, boot_of: Boots) -> None:
 
 
 def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -> None:
-    plan = make_plan(Request(app="hello", memory_mib=8), workshop.layout)
+    plan = make_plan(Request(app="hello", memory_mib=5), workshop.layout)
     boot = replace(boot_of(workshop.build("hello")), machine=plan.machine)
     with (
         pytest.raises(BootError, match=r"the guest has too little memory \(-m 8\)") as caught,

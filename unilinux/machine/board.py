@@ -14,9 +14,9 @@ from unilinux.machine.block import Block, wish
 # No device, file or window that isn't asked for; a restart of the guest ends QEMU.
 _BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
 
-# A panic restarts at once and a restart is a triple fault: neither board has the
-# keyboard controller that Linux would otherwise try for some seconds.
-_RESTART = ("panic=-1", "reboot=t")
+# A restart is a triple fault: neither board has the keyboard controller that Linux would
+# otherwise try for some seconds.
+_RESTART = ("reboot=t",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,8 @@ _TIMER = ("no_timer_check",)
 
 def _pvh_wishes() -> tuple[Wish, ...]:
     return (
+        # Not panic=-1, which is read too late for a panic for want of memory.
+        wish("PANIC_TIMEOUT", "-1", why="a panic restarts at once, which ends QEMU"),
         wish("HYPERVISOR_GUEST", why="menu of PVH"),
         wish("PVH", why="QEMU boots vmlinux by its PVH note, without a boot loader or decompression"),
     )

@@ -257,11 +257,15 @@ class Vm:
         text = panic_text(self._texts())
         if text is not None:
             return Panic(text)
+        return self._shortage() or Timeout(timeout_s, awaited)
+
+    def _shortage(self) -> OutOfMemory | None:
+        """Whether the kernel seems to have ended for want of memory, before it had a console to say so."""
         memory_mib = self.boot.machine.spec.memory_mib
-        if not self.console.lines() and memory_mib * _MIB < self._kernel_end + _LEAST_ROOM:
-            reach = self._kernel_end / _MIB
-            return OutOfMemory(memory_mib, f"the kernel, which reaches up to {reach:.1f} MiB, did not say a word")
-        return Timeout(timeout_s, awaited)
+        if self.console.lines() or memory_mib * _MIB >= self._kernel_end + _LEAST_ROOM:
+            return None
+        reach = self._kernel_end / _MIB
+        return OutOfMemory(memory_mib, f"the kernel, which reaches up to {reach:.1f} MiB, did not say a word")
 
     def _conclude(self) -> End:
         """How the machine ended; to be called when it has, or is about to."""
@@ -272,7 +276,10 @@ class Vm:
             self._qmp.wait_closed(_END_GRACE_S)
             report = _remaining(self.emulator.report)
             end = judge(report, self._texts(), self.boot.machine.spec.memory_mib)
-            self._end = end or Lost(returncode, self._lost_reason(returncode))
+            restarted = (self._qmp.event("SHUTDOWN") or {}).get("reason") == "guest-reset"
+            self._end = (
+                end or (self._shortage() if restarted else None) or Lost(returncode, self._lost_reason(returncode))
+            )
         return self._end
 
     def _lost_reason(self, returncode: int | None) -> str:

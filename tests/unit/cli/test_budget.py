@@ -113,7 +113,7 @@ def test_an_update_writes_what_was_measured(bench: Bench) -> None:
     assert written.parts == {"net/ipv4": 70_000, "mm": 9_000}
     assert written.linux == "6.12.117"
     assert written.tools == {"gcc": "gcc 12.2.0", "ld": "ld 2.40", "qemu": "QEMU 7.2"}
-    assert bench.asked == ["from 8 to 128"]
+    assert bench.asked == ["from 4 to 128"]
 
 
 def test_an_unchanged_image_is_within_it_after_one_boot_for_its_memory(

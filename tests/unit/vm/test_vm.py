@@ -134,6 +134,18 @@ def test_silence_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> N
     assert outcome == OutOfMemory(16, "the kernel, which reaches up to 15.0 MiB, did not say a word")
 
 
+def test_a_silent_restart_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> None:
+    def guest(emulator: FakeEmulator) -> None:
+        emulator.event("SHUTDOWN", guest=True, reason="guest-reset")
+        emulator.exit(0)
+
+    data = bytearray(boot.kernel.read_bytes())
+    struct.pack_into("<Q", data, 64 + 40, 14 << 20)
+    boot.kernel.write_bytes(data)
+    with Vm.start(boot, FakeRunner(guest)) as vm:
+        assert isinstance(vm.wait(timeout_s=10), OutOfMemory)
+
+
 def test_timeout_leaves_the_machine_running(boot: Boot) -> None:
     def guest(emulator: FakeEmulator) -> None:
         emulator.say("waiting\n")
