@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from unilinux.core.events import NullSink, Progress, StepHandle
+from unilinux.core.layout import Layout
+from unilinux.core.store import Store
+from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, view
-from unilinux.kernel.source import KernelTree
+from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 
 pytestmark = [pytest.mark.tree, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -19,12 +23,13 @@ OPTIONS = (
     "64BIT",
     "SMP",
     "PREEMPT",
-    "MITIGATION_RETPOLINE",
     "CPU_MITIGATIONS",
     "UNWINDER_ORC",
     "X86_MCE",
     "SECCOMP",
 )
+
+RETPOLINE = {"6.12": "MITIGATION_RETPOLINE", "6.1": "RETPOLINE"}
 
 # Objects of sources in which every change of the series lies under an option, but for kernel/signal.c and
 # arch/x86/kernel/nmi.c: a condition that is always false there has the compiler order two branches otherwise.
@@ -53,14 +58,14 @@ def stock_tree(tree: KernelTree, target: Path) -> Path:
     return target
 
 
-def compiled(tree: Path, where: Path) -> Path:
-    """The folder of the objects named in SAME, made of ``tree`` with OPTIONS on tinyconfig."""
+def compiled(tree: Path, options: Sequence[str], where: Path) -> Path:
+    """The folder of the objects named in SAME, made of ``tree`` with ``options`` on tinyconfig."""
     progress = Progress(NullSink())
     tools = compiler_wrapper(where / "tools")
     with progress.step("stock", "objects") as step, view(tree, where / "view") as place:
         goals(place, ["tinyconfig"], tools, where, step)
         with (place / OBJECTS / ".config").open("a") as config:
-            config.writelines(f"CONFIG_{option}=y\n" for option in OPTIONS)
+            config.writelines(f"CONFIG_{option}=y\n" for option in options)
         goals(place, ["olddefconfig"], tools, where, step)
         goals(place, ["prepare", *SAME], tools, where, step)
         return place / OBJECTS
@@ -77,11 +82,14 @@ def content(path: Path) -> bytes:
     return bare.read_bytes()
 
 
-def test_entry_code_with_all_options_off(tree: KernelTree, tmp_path: Path) -> None:
-    ours = compiled(tree.path, tmp_path / "ours")
-    stock = compiled(stock_tree(tree, tmp_path / "linux"), tmp_path / "stock")
+@pytest.mark.parametrize("kernel", RETPOLINE)
+def test_entry_code_with_all_options_off(kernel: str, layout: Layout, store: Store, tmp_path: Path) -> None:
+    tree = kernel_tree(find_kernel(layout, kernel), fetcher=Fetcher(layout, Progress(NullSink())), store=store)
+    options = (*OPTIONS, RETPOLINE[kernel])
+    ours = compiled(tree.path, options, tmp_path / "ours")
+    stock = compiled(stock_tree(tree, tmp_path / "linux"), options, tmp_path / "stock")
     configuration = (ours / ".config").read_text()
-    assert [option for option in OPTIONS if f"CONFIG_{option}=y" not in configuration] == []
+    assert [option for option in options if f"CONFIG_{option}=y" not in configuration] == []
     assert "# CONFIG_UNILINUX_EXIT is not set" in configuration
     assert "CONFIG_UNILINUX_RING0=y" not in configuration
     assert [name for name in SAME if content(ours / name) != content(stock / name)] == []

@@ -71,6 +71,8 @@ class Patches:
     def port(self, name: str, onto: str, folder: Path) -> Series:
         """Put the series of one kernel on the source of another, or on a new version of the same.
 
+        Where another kernel has a series already, that comes first, and gets what it lacks (by subject).
+
         :raise PatchError: a patch conflicts; the work tree is there to resolve it in.
         """
         series = self._series(name)
@@ -81,12 +83,13 @@ class Patches:
                 raise UsageError(f"a series can only be ported to a kernel of configs/kernels.toml, not to {onto}")
             there.must_be_new()
             target = Base(package=kernel.pinned.package, version=kernel.pinned.version)
+            done = load_series(self._folder(onto)) if onto != name and onto in self.names() else None
             with self._unpatched(series.base, there) as (old, old_base):
                 # Debian may have withdrawn the old base: then there is nothing to merge with.
                 originals = old if old_base == series.base else None
                 with self._unpatched(target, there) as (source, base):
                     step.detail("committing the base")
-                    worktree.port(series, originals, source, base, there)
+                    worktree.port(series, originals, source, base, there, done=done)
             return worktree.export(there, self._folder(kernel.name))
 
     def check(self, name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -98,17 +98,25 @@ def export(worktree: Worktree, folder: Path) -> Series:
     return load_series(folder)
 
 
-def port(series: Series, originals: Path | None, source: Path, base: Base, worktree: Worktree) -> None:
+def port(
+    series: Series, originals: Path | None, source: Path, base: Base, worktree: Worktree, *, done: Series | None = None
+) -> None:
     """Put a series on another unpatched ``source``, which is moved to the work tree.
 
     :param originals: a folder that has the files that the series changes, as they are in its own
         base: with them git can merge where a patch doesn't fit as it stands. None: they can't be had.
+    :param done: what was ported before: it comes first, and its patches (by subject) aren't ported again.
     :raise PatchError: a patch conflicts; the work tree is left for it to be resolved.
     """
     _start(source, worktree, base)
     if originals:
         _lend_contents(series, originals, worktree)
-    _apply(series, worktree, three_way=originals is not None)
+    subjects = set()
+    if done is not None:
+        _apply(done, worktree)
+        subjects = {patch.subject for patch in done.patches}
+    missing = tuple(patch for patch in series.patches if patch.subject not in subjects)
+    _apply(replace(series, patches=missing), worktree, three_way=originals is not None)
 
 
 def _lend_contents(series: Series, originals: Path, worktree: Worktree) -> None:
@@ -191,6 +199,8 @@ def _initialise(worktree: Worktree, base: Base) -> None:
 
 
 def _apply(series: Series, worktree: Worktree, *, three_way: bool = False) -> None:
+    if not series.patches:
+        return
     # All at once: when a conflict is resolved, "git am --continue" goes on with the others by itself.
     paths = [(series.folder / patch.name).resolve() for patch in series.patches]
     way = ["--3way"] if three_way else []

@@ -81,6 +81,22 @@ def test_port_to_another_kernel_makes_its_series(patches: Patches, tmp_path: Pat
     patches.check("6.13")
 
 
+def test_port_adds_what_a_series_lacks_and_keeps_what_it_has(patches: Patches, tmp_path: Path) -> None:
+    patches.port("6.12", "6.13", tmp_path / "first")
+    (tmp_path / "first/kernel/exit.c").write_text("int resolved;\n")
+    git(tmp_path / "first", "commit", "-a", "-q", "--amend", "--no-edit")
+    kept = patches.export("6.13", tmp_path / "first").patches
+    patches.checkout("6.12", tmp_path / "work")
+    (tmp_path / "work/new.c").write_text("int new;\n")
+    git(tmp_path / "work", "add", "new.c")
+    git(tmp_path / "work", "commit", "-q", "-s", "-m", "new: file\n\nAs said.")
+    patches.export("6.12", tmp_path / "work")
+    series = patches.port("6.12", "6.13", tmp_path / "second")
+    assert series.patches[:-1] == kept
+    assert series.patches[-1].subject == "new: file"
+    assert (tmp_path / "second/kernel/exit.c").read_text() == "int resolved;\n"
+
+
 def test_a_work_tree_of_another_kernel_does_not_overwrite_the_series(patches: Patches, tmp_path: Path) -> None:
     patches.port("6.12", "6.13", tmp_path / "tree")
     before = (tmp_path / "project/patches/linux-6.12/BASE").read_bytes()
