@@ -25,7 +25,7 @@ from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # Debian's kernel takes 2 s on an idle host. On a busy one it can hang while it calibrates its clocks, and
-# QEMU 7.2 sometimes lets it crash after a CMPXCHG16B whose flags are not those that it set.
+# it crashed once in some twenty under QEMU 7.2, just after a CMPXCHG16B, with flags that look wrong.
 _TIMEOUT_S = 120.0
 _TRIES = 3
 
