@@ -85,7 +85,7 @@ def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -
     plan = make_plan(Request(app="hello", memory_mib=5), workshop.layout)
     boot = replace(boot_of(workshop.build("hello")), machine=plan.machine)
     with (
-        pytest.raises(BootError, match=r"the guest has too little memory \(-m 8\)") as caught,
+        pytest.raises(BootError, match=r"the guest has too little memory \(-m 5\)") as caught,
         Vm.start(boot, RUNNER) as vm,
     ):
         outcome = vm.wait(timeout_s=60)
