@@ -19,6 +19,9 @@ PROJECT = Path(__file__).parents[1]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick comes first: a mistake shows in seconds, not after kernels were compiled."""
+    for item in items:
+        if item.get_closest_marker("boot") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1800))  # it may have to compile a kernel first
     items.sort(key=lambda item: any(item.get_closest_marker(mark) for mark in ("boot", "tree")))
 
 
