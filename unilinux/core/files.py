@@ -59,6 +59,15 @@ def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> 
             raise
 
 
+def write_if_changed(path: Path, content: bytes) -> None:
+    """The same, unless the file has that content: it then keeps its time, which make goes by.
+
+    :raise HostError: the disk is full or read-only; ``path`` is as it was.
+    """
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
+
+
 def copy_atomically(source: Path, target: Path) -> None:
     """Copy a file beside ``target`` and rename it; a file with the same bytes is left alone."""
     mode = stat.S_IMODE(source.stat().st_mode) | stat.S_IWUSR

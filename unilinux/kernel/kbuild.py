@@ -18,7 +18,7 @@ from types import MappingProxyType
 import unilinux.kernel.make
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, ConfigError
-from unilinux.core.files import digest_bytes, digest_file
+from unilinux.core.files import digest_bytes, digest_file, write_if_changed
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, tool_versions, view
 from unilinux.kernel.source import KernelTree
@@ -149,12 +149,13 @@ def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
     tools = compiler_wrapper(space.scratch / "tools")
     with view(tree.path, space.out) as place:
         objects = place / OBJECTS
-        _write_if_changed(objects / ".config", config.encode())
-        _write_if_changed(objects / INITRAMFS, _empty_cpio())
-        _write_if_changed(objects / SYSCALLS, b"")
+        # A newer file alone would make an interrupted build start over.
+        write_if_changed(objects / ".config", config.encode())
+        write_if_changed(objects / INITRAMFS, _empty_cpio())
+        write_if_changed(objects / SYSCALLS, system_call_list(()))
         label = f"compiling Linux {tree.release}"
         make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
-        _check_config(config, (objects / ".config").read_text())
+        check_config(config, (objects / ".config").read_text())
         for pattern in _LINKED:
             for path in objects.glob(pattern):
                 path.unlink()
@@ -196,7 +197,7 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, 
         built = place / OBJECTS
         config = (built / ".config").read_text()
         shutil.copyfile(initramfs, built / INITRAMFS)
-        _write_if_changed(built / SYSCALLS, system_call_list(syscalls))
+        write_if_changed(built / SYSCALLS, system_call_list(syscalls))
         make(
             place,
             ["vmlinux", "bzImage"],
@@ -208,7 +209,7 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, 
             step=space.step,
             label=f"linking Linux {tree.release}",
         )
-        _check_config(config, (built / ".config").read_text())
+        check_config(config, (built / ".config").read_text())
         os.replace(built / "arch/x86/boot/bzImage", space.out / "bzImage")
         os.replace(built / "System.map", space.out / "System.map")
         os.replace(built / "vmlinux", space.out / "vmlinux.debug")
@@ -233,7 +234,7 @@ def parse_config(text: str) -> dict[str, str]:
     return symbols
 
 
-def _check_config(asked: str, got: str) -> None:
+def check_config(asked: str, got: str) -> None:
     """Kconfig, which make runs again, must agree with what was resolved.
 
     :raise ConfigError: it doesn't; each symbol is named.
@@ -246,13 +247,6 @@ def _check_config(asked: str, got: str) -> None:
     ]
     if changed:
         raise ConfigError("the kernel's Kconfig made something else of the configuration", details=changed)
-
-
-def _write_if_changed(path: Path, content: bytes) -> None:
-    """A newer .config or archive alone would make an interrupted build start over."""
-    if not path.exists() or path.read_bytes() != content:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
 
 
 def _empty_cpio() -> bytes:

@@ -7,7 +7,6 @@ the image that is kept in the end is made by the store, from nothing.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from typing import Protocol
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
-from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically
+from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically, write_if_changed
 from unilinux.core.store import Output
-from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, parse_config, system_call_list
+from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
 from unilinux.minimise.verdict import Sizes
@@ -47,6 +46,7 @@ class Bench(Protocol):
         """Build the ``.config`` text with the application.
 
         :raise BuildError: the compiler or linker said no.
+        :raise ConfigError: the kernel's own Kconfig makes something else of it.
         :raise HostError: the disk is full.
         """
 
@@ -75,16 +75,16 @@ class KernelBench:
             view(self._tree.path, self._folder / _VIEW) as place,
         ):
             objects = place / OBJECTS
-            _write_if_changed(objects / ".config", config.encode())
-            _write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
-            _write_if_changed(objects / SYSCALLS, system_call_list(self._syscalls))
+            write_if_changed(objects / ".config", config.encode())
+            write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
+            write_if_changed(objects / SYSCALLS, system_call_list(self._syscalls))
             try:
                 label = f"compiling Linux {self._tree.release}"
                 make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label)
             except BuildError as error:
                 self._require_space(error)
                 raise
-            _check(config, (objects / ".config").read_text(encoding="utf-8"))
+            check_config(config, (objects / ".config").read_text(encoding="utf-8"))
             return self._result(objects, log)
 
     def _result(self, objects: Path, log: Path) -> Built:
@@ -134,26 +134,3 @@ def kernel_bench(
                 copy_view(seed().path, folder / _VIEW)
                 write_atomically(marker, tree.output.digest)
             yield KernelBench(folder, tree, archive, syscalls, progress)
-
-
-def _write_if_changed(path: Path, content: bytes) -> None:
-    """A newer file alone would make kbuild do more than it has to."""
-    if not path.exists() or path.read_bytes() != content:
-        beside = path.with_name(f"{path.name}.new")
-        beside.write_bytes(content)
-        os.replace(beside, path)
-
-
-def _check(asked: str, got: str) -> None:
-    """Kconfig, which make runs again, must agree with what was resolved.
-
-    :raise BuildError: it doesn't; each symbol is named.
-    """
-    before, after = parse_config(asked), parse_config(got)
-    changed = [
-        f"{name}: asked for {before.get(name, 'n')}, got {after.get(name, 'n')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name, "n") != after.get(name, "n")
-    ]
-    if changed:
-        raise BuildError("the kernel's Kconfig made something else of the configuration", details=changed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.core.errors import BuildError, VerifyError
+from unilinux.core.errors import BuildError, ConfigError, VerifyError
 from unilinux.core.events import Progress
 from unilinux.core.files import write_atomically
 from unilinux.kconfig.variation import Variation
@@ -181,7 +181,7 @@ class KernelTrials:
     def _find_out(self, config: str) -> Verdict:
         try:
             built = self._bench.build(config)
-        except BuildError as error:
+        except (BuildError, ConfigError) as error:
             said = next(iter(error.details), "")
             return Verdict(ok=False, reason=f"it can't be built: {said or error.message}")
         failure = self._failure(self._prover.prove(built.vmlinux, timeout_s=self._baseline.timeout_s))

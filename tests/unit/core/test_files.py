@@ -22,6 +22,7 @@ from unilinux.core.files import (
     remove_tree,
     sorted_tree,
     write_atomically,
+    write_if_changed,
 )
 
 
@@ -97,6 +98,16 @@ def test_a_file_that_is_the_same_already_is_left_alone(tmp_path: Path) -> None:
     before = target.stat()
     copy_atomically(source, target)
     assert (target.stat().st_ino, target.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_what_would_be_written_the_same_keeps_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_if_changed(path, b"one")
+    before = path.stat()
+    write_if_changed(path, b"one")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    write_if_changed(path, b"two")
+    assert path.read_bytes() == b"two"
 
 
 def _tree(root: Path) -> Path:
