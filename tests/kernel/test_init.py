@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,29 +11,12 @@ from unilinux.app.init.compile import SIZE_LIMIT_BYTES, build_init
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
-from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.kbuild import install_headers
-from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
+from unilinux.kernel.source import KernelTree
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(900)]
 
 PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def layout() -> Layout:
-    """The user's own cache: what is there already is not made again."""
-    return Layout.of(PROJECT, os.environ)
-
-
-@pytest.fixture(scope="module")
-def store(layout: Layout) -> Store:
-    return Store(layout.store, logs=layout.logs, progress=Progress(NullSink()))
-
-
-@pytest.fixture(scope="module")
-def tree(layout: Layout, store: Store) -> KernelTree:
-    return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, Progress(NullSink())), store=store)
 
 
 @pytest.fixture(scope="module")
