@@ -279,7 +279,7 @@ class GdbStub:
         return data.partition(b"\0")[0]
 
     def close(self) -> None:
-        """Hang up: QEMU drops all breakpoints and lets the guest run."""
+        """Hang up. A guest that is stopped may stay so (seen with QEMU 7.2): :meth:`resume` it before."""
         self._stream.close()
 
     def _require_stopped(self) -> Stop:
