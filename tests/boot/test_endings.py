@@ -29,6 +29,20 @@ def test_exit_status_reaches_the_host(workshop: Workshop, boot_of: Boots) -> Non
         assert vm.wait(timeout_s=60) == Exited(203)
 
 
+@pytest.mark.slow  # a kernel of its own, unless the attack suite has built it
+def test_last_words_arrive_from_two_cpus(workshop: Workshop, boot_of: Boots) -> None:
+    source = """
+        #include <stdio.h>
+        int main(void) { for (int i = 0; i < 100; i++) printf("line %d of what I have to say\\n", i); return 7; }
+    """
+    image = workshop.build(workshop.add("talker", source), profile="attack-full", ring=0, syscall="gate")
+    for _ in range(5):
+        with Vm.start(boot_of(image), RUNNER) as vm:
+            assert vm.wait(timeout_s=60) == Exited(7)
+            said = [line.text for line in vm.console.lines() if "of what I have to say" in line.text]
+        assert len(said) == 100
+
+
 def test_application_that_crashes(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("crash", "int main(void) { return *(volatile int *)0; }"))
     boot = boot_of(image)
