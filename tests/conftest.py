@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ from unilinux.kernel.source import find_kernel
 from unilinux.kernel.source import kernel_tree as unpacked
 
 PROJECT = Path(__file__).parents[1]
+
+
+def pytest_configure() -> None:
+    """Let what the tests start be interrupted: a shell has its jobs in the background ignore SIGINT, for good."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -221,7 +221,7 @@ class Manifest(Model):
     # Kconfig symbols, without CONFIG_, that the application itself needs; by kernel where they differ.
     kernel: TextTable = Field(default_factory=dict)
     verify: tuple[Check, ...] = Field(min_length=1)
-    # Further requests, made after verify when it is observed what the application uses of the kernel.
+    # More of what it can do, after verify: when it is observed what it uses of the kernel, and when that is minimised.
     workload: tuple[Check, ...] = ()
 
     @field_validator("kernel")
@@ -233,6 +233,11 @@ class Manifest(Model):
             if not re.fullmatch(r"[A-Z0-9_]+", symbol):
                 raise ValueError(f"{symbol!r} is no Kconfig symbol")
         return kernel
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """Verification, then the workload."""
+        return (*self.verify, *self.workload)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Manifest:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import pipeline
 from unilinux.cli.session import Session
 from unilinux.cli.side_by_side import stages_table
@@ -92,7 +93,7 @@ def prepare_rival(here: Session, specimen: Specimen, pinned: PinnedPackage) -> R
         machine=specimen.plan.machine.without_cmdline(),
         kernel=stock.bzimage,
         initrd=contents.archive,
-        evidence=specimen.image.folder / "measure" / stock.name,
+        evidence=evidence_folder(specimen.image.folder, stock.name),
         cmdline=(*CMDLINE, *specimen.plan.cmdline),
     )
     return Rival(

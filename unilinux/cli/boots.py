@@ -7,10 +7,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import Choice, build_image
 from unilinux.cli.session import Session, session
 from unilinux.cli.terminal import typing_to
-from unilinux.core.files import remove_tree
 from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.verify.result import Entry, Verification
@@ -22,7 +22,6 @@ from unilinux.vm.outcome import End, Exited, Timeout
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
-_KEPT_RUNS = 5
 _GRACE_S = 20.0
 # As good as for ever, and short enough for the clocks of threads.
 _FOREVER_S = 1e6
@@ -88,17 +87,9 @@ def _boot(plan: Plan, image: Image, kind: str) -> Boot:
     return Boot(
         machine=plan.machine,
         kernel=image.vmlinux,
-        evidence=_evidence_folder(image.folder / "runs", kind),
+        evidence=evidence_folder(image.folder, kind),
         cmdline=plan.cmdline,
     )
-
-
-def _evidence_folder(runs: Path, kind: str) -> Path:
-    """A new folder for the logs of one boot; only the latest few are kept."""
-    old = sorted(runs.glob("*-*"), key=lambda path: path.stat().st_mtime)
-    for folder in old[: max(0, len(old) - _KEPT_RUNS + 1)]:
-        remove_tree(folder)
-    return runs / f"{kind}-{os.getpid()}"
 
 
 def _show(data: bytes, descriptor: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import build_image
 from unilinux.cli.session import Session, session
 from unilinux.core.errors import UsageError
@@ -36,7 +37,7 @@ class _Step:
 
     def boot(self, kind: str) -> Boot:
         """How to boot it once; its logs replace those of the last time."""
-        evidence = self.image.folder / "ladder" / kind
+        evidence = evidence_folder(self.image.folder, f"ladder-{kind}")
         return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
 
     def serving(self) -> _Step:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import Choice, pipeline
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import Session, session
@@ -69,7 +70,7 @@ def minimise(
         plan = choice.plan(here)
         job = Job(
             folder=here.layout.cache / "minimise" / plan.name,
-            plan=plan,
+            plan=_without_unused_calls(plan),
             pipeline=pipeline(here),
             accelerator=choose_accelerator("auto", here.layout.cache),
             progress=here.progress,
@@ -84,6 +85,11 @@ def minimise(
         after = cost(here, build_specimen(here, Choice(app=choice.app, profile=outcome.finding.name)))
         document = _document(outcome, path, before, after)
         here.answer(document, lambda: _text(plan, outcome, path, before, after))
+
+
+def _without_unused_calls(plan: Plan) -> Plan:
+    """The plan whose kernel has no system call that the image's programs can't make: that needs no trial."""
+    return replace(plan, entry=replace(plan.entry, kept="used"))
 
 
 def _seen(here: Session, plan: Plan, evidence: str) -> Seen:
@@ -122,7 +128,9 @@ def _write(here: Session, job: Job, outcome: Outcome) -> Path:
     variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
     with here.progress.step("build", f"building {finding.name} as it will be from now on"):
         image = pipeline(here).build(job.plan, variant=variant)
-    prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=image.folder / "proof", tick=None)
+    prover = BootProver(
+        plan=plan, accelerator=job.accelerator, evidence=evidence_folder(image.folder, "proof"), tick=None
+    )
     for number in range(1, _FINAL_BOOTS + 1):
         proof = prover.prove(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
         if not proof.ok:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import Choice, build_image
 from unilinux.cli.observe_text import evidence_text, symbol_text
 from unilinux.cli.session import Session, session
@@ -37,7 +38,7 @@ def observed(here: Session, choice: Choice) -> Evidence:
     plan = generous.plan(here)
     plan = plan.forwarding(plan.app.manifest.run.ports)
     image = build_image(here, plan)
-    evidence = Observation(image=image, evidence=image.folder / "observe", store=here.new_store()).run()
+    evidence = Observation(image=image, evidence=evidence_folder(image.folder, "observe"), store=here.new_store()).run()
     path = here.layout.build / f"{choice.app}-{plan.profile.name}" / EVIDENCE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(evidence.document(), indent=1) + "\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 from unilinux.app.checks import Check, port_of
 from unilinux.app.manifest import Manifest
+from unilinux.cli.evidence import evidence_folder
 from unilinux.cli.images import Choice, build_image
 from unilinux.cli.session import Session
 from unilinux.core.errors import VmError
@@ -83,7 +84,7 @@ class Specimen:
 
     def boot(self, kind: str) -> Boot:
         """How to boot it once; its logs replace those of the last boot of this kind."""
-        evidence = self.image.folder / "measure" / kind
+        evidence = evidence_folder(self.image.folder, kind)
         return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
 
 

@@ -102,7 +102,7 @@ def _head(found: Finding) -> str:
     if plan.cmdline:
         lines.append(f"cmdline = {json.dumps(list(plan.cmdline))}")
     lines += _table("machine", {name: value for name, value in profile.machine if value is not None})
-    lines += _table("entry", {"ring": entry.ring, "syscall": entry.syscall})
+    lines += _table("entry", {"ring": entry.ring, "syscall": entry.syscall, "syscalls": entry.kept})
     return "\n".join([*lines, ""])
 
 

@@ -103,7 +103,7 @@ class BootProver:
                 try:
                     check_machine(
                         vm,
-                        manifest.verify,
+                        manifest.all_checks,
                         stop,
                         entry=Entry(ring=entry.ring, syscall=entry.syscall),
                         timeout_s=timeout_s,

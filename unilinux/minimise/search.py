@@ -177,7 +177,7 @@ def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None, sys
         "initramfs": digest_file(archive),
         "syscalls": list(syscalls),
         "tick": digest_file(tick) if tick else None,
-        "verify": [check.model_dump(mode="json") for check in manifest.verify],
+        "checks": [check.model_dump(mode="json") for check in manifest.all_checks],
         "run": manifest.run.model_dump(mode="json"),
         "machine": plan.machine.describe(),
         "cmdline": list(plan.cmdline),

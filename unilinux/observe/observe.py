@@ -88,7 +88,7 @@ class Observation:
                 hint="observe it with --ring 3",
             )
         plugin = build_plugin(self.store)
-        checks = [check.model_dump(mode="json") for check in (*manifest.verify, *manifest.workload)]
+        checks = [check.model_dump(mode="json") for check in manifest.all_checks]
         step = Step(
             name="observation",
             label=f"observing {image.plan.name}",
@@ -140,7 +140,7 @@ class Observation:
     def _use(self, vm: Vm) -> None:
         manifest = self.image.plan.app.manifest
         stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
-        check_machine(vm, (*manifest.verify, *manifest.workload), stop, timeout_s=_TIMEOUT_S).require()
+        check_machine(vm, manifest.all_checks, stop, timeout_s=_TIMEOUT_S).require()
 
 
 def describe(image: Image) -> dict[str, Any]:

@@ -34,7 +34,8 @@ def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     def calls(boot: Boot, *more: object, timeout_s: float) -> CallRun:
         rung = rung_of(boot)
-        order.append(f"{boot.evidence.name} {rung.name}")
+        kind = boot.evidence.name.split("-")[1]
+        order.append(f"{kind} {rung.name}")
         time = 100.0 * (1 + RUNGS.index(rung)) + len(order)
         return CallRun(ring=rung.ring, entry=rung.syscall, times_ns=dict.fromkeys(CALLS, time))
 

@@ -80,6 +80,12 @@ def test_before_and_after_stand_side_by_side(fakes: list[Job], capsys: pytest.Ca
     assert fakes[0].keep["SYN_COOKIES"]
 
 
+def test_system_calls_that_are_never_made_are_left_out_of_the_trials_too(fakes: list[Job]) -> None:
+    task.minimise(PROJECT, Choice(app="nginx"), keep=(), evidence="", budget_minutes=0, as_json=True, verbose=False)
+    assert fakes[0].plan.profile.name == "server"
+    assert fakes[0].plan.entry.kept == "used"
+
+
 def test_time_that_was_up_is_said_with_how_to_go_on(fakes: list[Job], capsys: pytest.CaptureFixture[str]) -> None:
     task.minimise(PROJECT, Choice(app="hello"), keep=(), evidence="", budget_minutes=2, as_json=False, verbose=False)
     assert fakes[0].budget_s == 120

@@ -67,6 +67,7 @@ def written(tmp_path: Path, found: Finding) -> dict[str, tuple[str, str]]:
     profile = read_profile(tmp_path, "nginx-minimal", root=tmp_path)
     assert profile.cmdline == found.plan.cmdline
     assert (profile.entry.ring, profile.entry.syscall) == (0, "lean")
+    assert profile.entry.syscalls == found.plan.entry.kept
     return {wish.symbol: (wish.value, wish.why) for wish in profile.layer.wishes}
 
 

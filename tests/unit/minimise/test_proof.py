@@ -1,8 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Self
 
+import pytest
+
+from unilinux.core.layout import Layout
+from unilinux.image.request import Request, make_plan
+from unilinux.minimise import proof
 from unilinux.minimise.proof import WithInitrd, plain_lines
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.vm import Vm
+
+PROJECT = Path(__file__).parents[3]
 
 
 def test_lines_are_compared_without_what_differs_from_run_to_run() -> None:
@@ -23,3 +34,29 @@ def test_the_clock_is_proved_by_another_initramfs_in_the_same_kernel() -> None:
     argv = WithInitrd(name="tcg", reason="test", initrd=Path("/x/hello.cpio")).qemu(1)
     assert argv[-2:] == ("-initrd", "/x/hello.cpio")
     assert "tcg,thread=single" in argv
+
+
+class Machine:
+    """A virtual machine on which all goes well."""
+
+    elapsed_s = 1.5
+    console = SimpleNamespace(lines=lambda: ())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def test_the_workload_is_a_part_of_the_proof(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(Vm, "start", lambda boot, runner: Machine())
+    monkeypatch.setattr(proof, "check_machine", lambda vm, checks, stop, **_: asked.extend(checks))
+    plan = make_plan(Request(app="nginx"), Layout(project=PROJECT, cache=tmp_path, build=tmp_path))
+    prover = proof.BootProver(plan=plan, accelerator=Accelerator(name="tcg", reason=""), evidence=tmp_path, tick=None)
+    assert prover.prove(tmp_path / "vmlinux", timeout_s=1).ok
+    manifest = plan.app.manifest
+    assert manifest.workload
+    assert asked == [*manifest.verify, *manifest.workload]
