@@ -35,6 +35,8 @@ def test_without_wishes_it_is_tinyconfig(kernel_tree: Path, make: Callable[..., 
 def test_profile_is_what_make_makes_of_its_wishes(
     name: str, kernel: str, kernel_tree: Path, make: Callable[..., str]
 ) -> None:
+    if name.endswith("-minimal") and kernel != "6.12":
+        pytest.skip("it was found on the usual kernel, some of whose symbols others don't have")
     resolved = resolve(kernel_tree, [read_profile(PROFILES, name, root=ROOT).layer.on(kernel)])
     assert resolved.config == make("allnoconfig", allconfig=wishes_of(resolved))
     assert resolved.config == make("olddefconfig", config=resolved.config)

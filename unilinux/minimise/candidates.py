@@ -67,6 +67,11 @@ _ALTERNATIVES = (
         why="-Os: less code, which takes more instructions to boot",
     ),
     _Alternative(
+        name="LD_DEAD_CODE_DATA_ELIMINATION",
+        changes=({"LD_DEAD_CODE_DATA_ELIMINATION": "y"},),
+        why="the linker leaves out what nothing refers to",
+    ),
+    _Alternative(
         name="SLUB_TINY",
         changes=({"SLUB_TINY": "y"},),
         why="an allocator without caches per CPU",
