@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from unilinux.core.errors import UsageError
+from unilinux.core.layout import Layout
 from unilinux.image.entry import Entry, choose_entry, usual_entry
+from unilinux.image.request import Request, make_plan
 from unilinux.kconfig.profile import Profile, profile_names, read_profile
 
 
@@ -67,3 +69,11 @@ def test_wishes_follow_the_rung() -> None:
     symbols = [wish.symbol for wish in Entry(ring=0, syscall="lean").wishes]
     assert symbols == ["UNILINUX_RING0", "UNILINUX_GATE", "UNILINUX_LEAN_GATE"]
     assert [wish.symbol for wish in Entry(ring=3, syscall="trap", kept="used").wishes] == ["UNILINUX_SYSCALLS"]
+
+
+def test_another_choice_of_system_calls_makes_an_image_of_its_own() -> None:
+    project = Path(__file__).parents[3]
+    layout = Layout(project=project, cache=project / "none", build=project / "build")
+    assert make_plan(Request(app="hello"), layout).name == "hello-tiny"
+    assert make_plan(Request(app="hello", syscalls="all"), layout).name == "hello-tiny-all-calls"
+    assert make_plan(Request(app="nginx", syscalls="used"), layout).name == "nginx-server-used-calls"
