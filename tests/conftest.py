@@ -25,20 +25,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick comes first: a mistake shows in seconds, not after kernels were compiled.
-
-    Of the others, the longest come first: nobody waits for them alone at the end.
-    """
+    """What is quick comes first: a mistake shows in seconds, not after kernels were compiled."""
     for item in items:
         if item.get_closest_marker("boot") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(1800))  # it may have to compile a kernel first
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    if item.get_closest_marker("long"):
-        return 1
-    return 2 if any(item.get_closest_marker(mark) for mark in ("boot", "tree")) else 0
+    items.sort(key=lambda item: any(item.get_closest_marker(mark) for mark in ("boot", "tree")))
 
 
 def unpacked_kernel(name: str | None = None) -> Path:

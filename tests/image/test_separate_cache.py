@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "invoke", "build", "--app", "hello", "--json")
 
 # The kernel is compiled once more, from nothing.
-pytestmark = [pytest.mark.tree, pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ _ERROR = re.compile(
     r"|\*\*\* (?!\[|Waiting for)|cannot find |: not found$"
 )
 _BEFORE_ERROR = re.compile(r"^In file included from |^ +from |: (In function|At top level|in function) ?")
-_NEXT_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S|^make(\[\d+\])?: ")
+_COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S")
+_MAKE = re.compile(r"^make(\[\d+\])?: ")
 
 
 class Told:
@@ -42,7 +43,8 @@ class Told:
 def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:
     """The messages that stopped the build, each with what leads to it and what follows it.
 
-    Warnings, and whatever other jobs of the same make said meanwhile, are left out.
+    Warnings, and whatever other jobs of the same make said meanwhile, are left out: the
+    commands that they begin can stand between the lines of one message.
     """
     kept: list[str] = []
     leading: list[str] = []
@@ -53,7 +55,9 @@ def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:
             leading, inside = [], True
         elif _BEFORE_ERROR.search(line):
             leading, inside = [*leading, line], False
-        elif _NEXT_COMMAND.match(line) or ": warning: " in line:
+        elif _COMMAND.match(line):
+            continue
+        elif _MAKE.match(line) or ": warning: " in line:
             leading, inside = [], False
         elif inside:
             kept.append(line)

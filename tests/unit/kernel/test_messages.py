@@ -52,3 +52,8 @@ def test_linker_errors() -> None:
 
 def test_silence_is_no_error() -> None:
     assert compiler_errors(["  CC      a.o", "x.c:1: warning: odd"]) == ()
+
+
+def test_commands_of_other_jobs_may_stand_between_its_lines() -> None:
+    lines = ["a.c: In function 'f':", "  CC      b.o", "a.c:1:2: error: no", "  LD      c.o", "    1 | x"]
+    assert compiler_errors(lines) == (lines[0], lines[2], lines[4])
