@@ -15,7 +15,10 @@ from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.fetch.unpack import unpack, unpack_package
+from unilinux.image.request import Request, make_plan
 from unilinux.kernel.source import find_kernel
+from unilinux.minimise.proof import BootProver
+from unilinux.vm.accel import Accelerator
 
 PROJECT = Path(__file__).parents[2]
 APPS = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/app.toml"))
@@ -40,6 +43,19 @@ def test_verify(app: str) -> None:
     assert answer["checks"]
     assert all(check["ok"] for check in answer["checks"])
     assert answer["image"]["app"] == app
+
+
+@pytest.mark.parametrize("app", ["nginx", "redis"])
+def test_workload(app: str, tmp_path: Path) -> None:
+    vmlinux = Path(invoke_json("build", "--app", app)["artifacts"]["vmlinux"]["path"])
+    plan = make_plan(Request(app=app), Layout.of(PROJECT, os.environ))
+    assert plan.app.manifest.workload
+    plan = plan.forwarding(plan.app.manifest.run.ports)
+    tcg = Accelerator(name="tcg", reason="tests")
+    proof = BootProver(plan=plan, accelerator=tcg, evidence=tmp_path / "evidence", tick=None).prove(
+        vmlinux, timeout_s=60
+    )
+    assert proof.ok, proof.failure
 
 
 def test_build_describes_the_image() -> None:
