@@ -127,7 +127,8 @@ def test_the_first_call_sets_up_and_the_second_only_runs(trial: Trial) -> None:
 
 def test_help_for_a_command_is_invokes(trial: Trial) -> None:
     assert trial.call("help", "build")[1] == f"invoke --search-root {trial.root} --help build\n"
-    assert trial.call("build", "--help")[1] == f"invoke --search-root {trial.root} build --help\n"
+    for words in (("build", "--help"), ("build", "-h"), ("build", "--app", "nginx", "--help")):
+        assert trial.call(*words)[1] == f"invoke --search-root {trial.root} --help build\n"
 
 
 def test_it_finds_its_project_through_links(trial: Trial, tmp_path: Path) -> None:
