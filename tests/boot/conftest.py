@@ -42,14 +42,17 @@ class Workshop:
 
     def build_plan(self, plan: Plan) -> Image:
         """The image of a plan, which may have a machine of its own."""
+        return self.pipeline().build(plan)
+
+    def pipeline(self) -> Pipeline:
+        """The steps of an image, one by one."""
         progress = Progress(NullSink())
-        pipeline = Pipeline(
+        return Pipeline(
             layout=self.layout,
             store=Store(self.layout.store, logs=self.layout.logs, progress=progress),
             fetcher=Fetcher(self.layout, progress),
             jobs=os.cpu_count() or 1,
         )
-        return pipeline.build(plan)
 
     def add(self, name: str, source: str) -> str:
         """An application of one C file, otherwise like hello."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,6 @@ import pytest
 from tests.boot.conftest import PROJECT, Workshop
 from tests.boot.test_applications import invoke_json
 from unilinux.core.events import Event, NullSink, Progress, StepFinished
-from unilinux.core.store import Store
-from unilinux.fetch.fetcher import Fetcher
-from unilinux.image.pipeline import Pipeline
 from unilinux.image.request import Request, make_plan
 from unilinux.minimise.candidates import keep_list, option_symbols
 from unilinux.minimise.profile import profile_text
@@ -47,21 +43,14 @@ class Interrupting:
 @pytest.fixture
 def job(workshop: Workshop, tmp_path: Path) -> Job:
     (workshop.layout.profiles / "fuller.toml").write_text(PROFILE)
-    progress = Progress(NullSink())
-    pipeline = Pipeline(
-        layout=workshop.layout,
-        store=Store(workshop.layout.store, logs=workshop.layout.logs, progress=progress),
-        fetcher=Fetcher(workshop.layout, progress),
-        jobs=os.cpu_count() or 1,
-    )
     # Without the options, each of which would compile the whole kernel.
     options: Mapping[str, str] = {symbol: "not in this test" for symbol, _ in option_symbols()}
     return Job(
         folder=tmp_path / "minimise",
         plan=make_plan(Request(app="hello", profile="fuller"), workshop.layout),
-        pipeline=pipeline,
+        pipeline=workshop.pipeline(),
         accelerator=Accelerator(name="tcg", reason="tests"),
-        progress=progress,
+        progress=Progress(NullSink()),
         keep=keep_list(options),
     )
 

@@ -42,12 +42,14 @@ class Option:
     """Other values for one thing, of which the one that makes the smallest image is taken.
 
     With ``at_run_time`` the gain is memory while it runs: it is also taken when the image stays as it is.
+    With ``late`` it is tried by itself, at the end.
     """
 
     name: str
     moves: tuple[Move, ...]
     why: str
     at_run_time: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +58,12 @@ class _Alternative:
     changes: tuple[Mapping[str, str], ...]
     why: str
     at_run_time: bool = False
+    late: bool = False
 
 
 # Values, rather than symbols to take away; those that Kconfig doesn't offer to a kernel are passed over.
-# The optimiser comes first: it changes every object. The compressor is last: it only sees the result.
+# The optimiser comes first: it changes every object. Late is what fails easily and touches few objects, so that
+# it doesn't fail a group, and the compressor, which takes long and only sees the result.
 _ALTERNATIVES = (
     _Alternative(
         name="CC_OPTIMIZE_FOR_SIZE",
@@ -86,9 +90,10 @@ _ALTERNATIVES = (
     _Alternative(name="HZ_100", changes=({"HZ_100": "y"},), why="the fewest timer interrupts", at_run_time=True),
     _Alternative(
         name="LOG_BUF_SHIFT",
-        changes=({"LOG_BUF_SHIFT": "12"},),
+        changes=({"LOG_BUF_SHIFT": "13"},),
         why="the kernel's messages, in powers of 2",
         at_run_time=True,
+        late=True,
     ),
     _Alternative(name="NR_CPUS", changes=({"NR_CPUS": "2"},), why="tables per CPU", at_run_time=True),
     _Alternative(
@@ -103,6 +108,7 @@ _ALTERNATIVES = (
         name="KERNEL_XZ",
         changes=({"KERNEL_XZ": "y"}, {"KERNEL_LZMA": "y"}, {"KERNEL_ZSTD": "y"}),
         why="the compressor of bzImage; vmlinux isn't compressed",
+        late=True,
     ),
 )
 
@@ -145,7 +151,7 @@ def options(
             and all(_is_free(original, symbol, removable_from) for symbol in changes)
         )
         if moves:
-            found.append(Option(name=one.name, moves=moves, why=one.why, at_run_time=one.at_run_time))
+            found.append(Option(name=one.name, moves=moves, why=one.why, at_run_time=one.at_run_time, late=one.late))
     return tuple(found)
 
 

@@ -71,7 +71,7 @@ def shrink(
     search = _Search(trials, out_of_time)
     state = _State(baseline)
     try:
-        early, late = [o for o in options if not _is_last(o)], [o for o in options if _is_last(o)]
+        early, late = [o for o in options if not o.late], [o for o in options if o.late]
         state.words = {o.moves[0].name: f"{_words(o.moves[0])}: {o.why}" for o in early}
         state.for_bytes = {option.moves[0].name for option in early if not option.at_run_time}
         firsts = [option.moves[0] for option in early]
@@ -85,11 +85,6 @@ def shrink(
     except _OutOfTimeError:
         return _result(state, trials, removals, options, minimal=False)
     return _result(state, trials, removals, options, minimal=True)
-
-
-def _is_last(option: Option) -> bool:
-    """The compressor only sees what is left, and takes long."""
-    return option.name.startswith("KERNEL_")
 
 
 def _result(

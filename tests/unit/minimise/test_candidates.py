@@ -58,11 +58,11 @@ def test_options_are_other_values_that_this_kernel_knows() -> None:
     original = resolved(state("LOG_BUF_SHIFT", PROFILE, "14"), state("CC_OPTIMIZE_FOR_PERFORMANCE", PROFILE))
     found = {one.name: one for one in options(original, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={})}
     assert list(found) == ["LOG_BUF_SHIFT"]
-    assert [dict(move.changes) for move in found["LOG_BUF_SHIFT"].moves] == [{"LOG_BUF_SHIFT": "12"}]
+    assert [dict(move.changes) for move in found["LOG_BUF_SHIFT"].moves] == [{"LOG_BUF_SHIFT": "13"}]
 
 
 def test_a_value_that_is_there_already_or_that_others_ask_for_is_no_option() -> None:
-    there = resolved(state("LOG_BUF_SHIFT", PROFILE, "12"))
+    there = resolved(state("LOG_BUF_SHIFT", PROFILE, "13"))
     assert options(there, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={}) == ()
     others = resolved(state("LOG_BUF_SHIFT", "apps/nginx/app.toml", "14"))
     assert options(others, {"LOG_BUF_SHIFT"}, removable_from=FILES, keep={}) == ()

@@ -150,6 +150,15 @@ def test_values_and_symbols_are_tried_at_once() -> None:
     assert found.taken["A"] == "taken away"
 
 
+def test_what_fails_easily_is_tried_late_and_by_itself() -> None:
+    trials = FakeTrials(needs("LOG"), symbols=("A", "B", "LOG"))
+    late = Option(name="LOG", moves=(removal("LOG"),), why="it is smaller", late=True)
+    moves = (removal("A"), removal("B"))
+    found = shrink(trials, trials.baseline(), moves, (late,), out_of_time=lambda: False)
+    assert trials.tried == [frozenset({"LOG"}), frozenset()]
+    assert found.stays["LOG"] == "LOG=n: the check fails"
+
+
 def option(name: str, *values: str, at_run_time: bool = False) -> Option:
     moves = tuple(Move(name=name, changes={name: value}) for value in values)
     return Option(name=name, moves=moves, why="it is smaller", at_run_time=at_run_time)
@@ -160,7 +169,7 @@ def test_the_smallest_value_is_taken() -> None:
     names = ("KERNEL_XZ", "KERNEL_ZSTD", "KERNEL_GZIP")
     moves = tuple(Move(name=name, changes={name: "y"}) for name in names)
     trials = FakeTrials(needs("A"), sizes=sizes)
-    found = search(trials, (Option(name="KERNEL_XZ", moves=moves, why="compressor"),))
+    found = search(trials, (Option(name="KERNEL_XZ", moves=moves, why="compressor", late=True),))
     assert found.changes["KERNEL_ZSTD"] == "y"
     assert "KERNEL_GZIP" not in found.changes
     assert found.taken["KERNEL_XZ"].startswith("KERNEL_ZSTD=y: compressor (bzImage -9,000 bytes")

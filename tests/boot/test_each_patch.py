@@ -1,0 +1,116 @@
+"""Each patch, on those before it and without those after it, makes a kernel that builds and boots an application."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.boot.conftest import PROJECT, RUNNER, Workshop
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.files import remove_tree
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.image.request import Plan, Request, make_plan
+from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, parse_config, system_call_list
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, view
+from unilinux.kernel.patches import Patches
+from unilinux.kernel.worktree import Worktree
+from unilinux.verify.result import Entry
+from unilinux.verify.verify import verify
+from unilinux.vm.runner import Boot
+
+SERIES = {
+    kernel: sorted(path.stem for path in (PROJECT / f"patches/linux-{kernel}").glob("*.patch"))
+    for kernel in ("6.12", "6.1")
+}
+
+pytestmark = [pytest.mark.boot, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The series as commits, and a folder of objects that goes from one to the next: make compiles what changed."""
+
+    workshop: Workshop
+    kernel: str
+    worktree: Worktree
+    folder: Path
+
+    def plan(self, entry: Entry) -> Plan:
+        return make_plan(
+            Request(app="hello", kernel=self.kernel, ring=entry.ring, syscall=entry.syscall), self.workshop.layout
+        )
+
+    def build(self, number: int) -> tuple[Path, Entry]:
+        """The kernel with the first ``number`` patches, and the highest rung that it offers."""
+        commits = self.worktree.git("rev-list", "--reverse", "base..series").split()
+        self.worktree.git("checkout", "--quiet", commits[number - 1])
+        pipeline = self.workshop.pipeline()
+        with view(self.worktree.path, self.folder / "view") as place:
+            objects = place / OBJECTS
+            (objects / ".config").write_text(pipeline.config(self.plan(Entry(ring=0, syscall="lean"))).config)
+            self.make(place, "olddefconfig")  # drops what later patches bring
+            entry = offered(parse_config((objects / ".config").read_text()))
+            contents = pipeline.contents(self.plan(entry))
+            (objects / INITRAMFS).write_bytes(contents.archive.read_bytes())
+            (objects / SYSCALLS).write_bytes(system_call_list(contents.kept))
+            self.make(place, "vmlinux")
+            vmlinux = self.folder / "vmlinux"
+            subprocess.run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], check=True)
+        return vmlinux, entry
+
+    def make(self, place: Path, goal: str) -> None:
+        tools = compiler_wrapper(self.folder / "tools")
+        with Progress(NullSink()).step("patch", goal) as step:
+            make(place, [goal], tools=tools, log=self.folder / "log", step=step, label=goal)
+
+
+def offered(config: Mapping[str, str]) -> Entry:
+    """The highest rung of a configuration."""
+    for option, entry in (
+        ("UNILINUX_LEAN_GATE", Entry(ring=0, syscall="lean")),
+        ("UNILINUX_GATE", Entry(ring=0, syscall="gate")),
+        ("UNILINUX_RING0", Entry(ring=0, syscall="trap")),
+    ):
+        if config.get(option) == "y":
+            return entry
+    return Entry(ring=3, syscall="trap")
+
+
+@pytest.fixture(scope="module")
+def bench(
+    request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("patches")
+    pipeline = workshop.pipeline()
+    patches = Patches(
+        layout=workshop.layout,
+        fetcher=Fetcher(workshop.layout, Progress(NullSink())),
+        store=pipeline.store,
+        progress=Progress(NullSink()),
+    )
+    worktree = patches.checkout(request.param, folder / "linux")
+    worktree.git("tag", "series")
+    yield Bench(workshop, request.param, worktree, folder)
+    remove_tree(folder)
+
+
+@pytest.mark.parametrize(
+    ("bench", "number"),
+    [
+        pytest.param(kernel, number, id=f"{kernel}-{patch}")
+        for kernel, patches in SERIES.items()
+        for number, patch in enumerate(patches, start=1)
+    ],
+    indirect=["bench"],
+)
+def test_kernel_up_to_this_patch_boots(bench: Bench, number: int, tmp_path: Path) -> None:
+    vmlinux, entry = bench.build(number)
+    plan = bench.plan(entry)
+    boot = Boot(machine=plan.machine, kernel=vmlinux, evidence=tmp_path / "evidence", cmdline=plan.cmdline)
+    verify(boot, RUNNER, plan.app.manifest, entry=entry, progress=Progress(NullSink())).require()
+    if number == len(SERIES[bench.kernel]):
+        assert entry.syscall == "lean"
