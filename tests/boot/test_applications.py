@@ -45,17 +45,30 @@ def test_verify(app: str) -> None:
     assert answer["image"]["app"] == app
 
 
-@pytest.mark.parametrize("app", ["nginx", "redis"])
-def test_workload(app: str, tmp_path: Path) -> None:
-    vmlinux = Path(invoke_json("build", "--app", app)["artifacts"]["vmlinux"]["path"])
-    plan = make_plan(Request(app=app), Layout.of(PROJECT, os.environ))
-    assert plan.app.manifest.workload
+MINIMISED = [pytest.param(app, f"{app}-minimal", marks=pytest.mark.slow) for app in ("hello", "nginx", "redis")]
+
+
+@pytest.mark.parametrize(("app", "profile"), [("nginx", None), ("redis", None), *MINIMISED])
+def test_workload(app: str, profile: str | None, tmp_path: Path) -> None:
+    plan = make_plan(Request(app=app, profile=profile), Layout.of(PROJECT, os.environ))
+    built = invoke_json("build", "--app", app, "--profile", plan.profile.name)
+    assert plan.app.manifest.workload or app == "hello"
     plan = plan.forwarding(plan.app.manifest.run.ports)
     tcg = Accelerator(name="tcg", reason="tests")
     proof = BootProver(plan=plan, accelerator=tcg, evidence=tmp_path / "evidence", tick=None).prove(
-        vmlinux, timeout_s=60
+        Path(built["artifacts"]["vmlinux"]["path"]), timeout_s=60
     )
     assert proof.ok, proof.failure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("app", "profile"), MINIMISED)
+def test_a_minimised_profile_verifies_and_is_smaller(app: str, profile: str) -> None:
+    answer = invoke_json("verify", "--app", app, "--profile", profile, "--accel", "tcg")
+    assert answer["ok"]
+    usual = invoke_json("build", "--app", app)
+    for name in ("vmlinux", "bzImage"):
+        assert answer["image"]["artifacts"][name]["size"] < usual["artifacts"][name]["size"]
 
 
 def test_build_describes_the_image() -> None:
