@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from unilinux.core.errors import CheckError
 from unilinux.measure.budget import Budget, Measured, config_changes, steady
 
 _NAMED = 5  # of the initcalls and parts that grew, those that grew most
+_LINE_WIDTH = 100  # of changes of the configuration, in characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,17 @@ class Comparison:
         lines += [f"initcall {verdict.explain()}" for verdict in self.initcalls]
         if any(verdict.unit != "instructions" for verdict in over):
             lines += [f"in {verdict.explain()}" for verdict in self.parts]
-        lines += [*self.tools, *self.linux, *(f"configuration: {change}" for change in self.config)]
+        lines += [*self.tools, *self.linux, *(f"configuration: {line}" for line in _lines_of(self.config))]
         if not self.config:
             lines.append("configuration: unchanged, so it is the code")
         return tuple(lines)
+
+
+def _lines_of(changes: Sequence[str]) -> list[str]:
+    """Several to a line: what grew must stay in sight of them."""
+    unbroken = ", ".join(change.replace(" ", "\N{NO-BREAK SPACE}") for change in changes)
+    lines = textwrap.wrap(unbroken, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def compare(budget: Budget, measured: Measured) -> Comparison:

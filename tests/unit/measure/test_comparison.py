@@ -56,9 +56,12 @@ def test_a_configuration_that_adds_bytes_is_told_with_its_symbols(budget: Budget
         "vmlinux grew by 51,200 bytes (+0.57 %): 9,000,000 → 9,051,200; 16,384 more are tolerated",
         "in net/ipv6 grew by 40,000 bytes: 0 → 40,000",
         "in net/ipv4 grew by 1,000 bytes (+1.43 %): 70,000 → 71,000",
-        "configuration: IPV6=y (was n)",
-        "configuration: LOG_BUF_SHIFT=n (was 14)",
+        "configuration: IPV6=y (was n), LOG_BUF_SHIFT=n (was 14)",
     )
+    many = replace(grown, config={**config, **{f"OPTION_{number}": "y" for number in range(30)}})
+    lines = [line for line in compare(budget, many).explain() if line.startswith("configuration: ")]
+    assert len(lines) < 12
+    assert ", ".join(line.removeprefix("configuration: ").rstrip(",") for line in lines).count("=y (was n)") == 30
 
 
 def test_a_little_more_everywhere_is_too_much(budget: Budget) -> None:
