@@ -61,16 +61,6 @@ def test_workload(app: str, profile: str | None, tmp_path: Path) -> None:
     assert proof.ok, proof.failure
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("app", "profile"), MINIMISED)
-def test_a_minimised_profile_verifies_and_is_smaller(app: str, profile: str) -> None:
-    answer = invoke_json("verify", "--app", app, "--profile", profile, "--accel", "tcg")
-    assert answer["ok"]
-    usual = invoke_json("build", "--app", app)
-    for name in ("vmlinux", "bzImage"):
-        assert answer["image"]["artifacts"][name]["size"] < usual["artifacts"][name]["size"]
-
-
 def test_build_describes_the_image() -> None:
     answer = invoke_json("build", "--app", "hello")
     assert answer["app"] == "hello"

@@ -86,4 +86,3 @@ def test_memory_in_use_is_what_the_kernel_says_is_not_free(
     # The first MiB is no memory of the kernel's.
     assert 0 <= total - found[0]["exit"] - free < 1 << 20
     assert found[0]["firmware"] <= found[0]["core"] < total
-    assert found[0]["pid1"] < found[0]["initcalls.late"], "init memory was freed in between"
