@@ -11,7 +11,7 @@ import pytest
 
 from tests.boot.conftest import PROJECT, RUNNER, Workshop
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.files import remove_tree
+from unilinux.core.files import remove_tree, write_if_changed
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, parse_config, system_call_list
@@ -55,8 +55,8 @@ class Bench:
             self.make(place, "olddefconfig")  # drops what later patches bring
             entry = offered(parse_config((objects / ".config").read_text()))
             contents = pipeline.contents(self.plan(entry))
-            (objects / INITRAMFS).write_bytes(contents.archive.read_bytes())
-            (objects / SYSCALLS).write_bytes(system_call_list(contents.kept))
+            write_if_changed(objects / INITRAMFS, contents.archive.read_bytes())
+            write_if_changed(objects / SYSCALLS, system_call_list(contents.kept))
             self.make(place, "vmlinux")
             vmlinux = self.folder / "vmlinux"
             subprocess.run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], check=True)

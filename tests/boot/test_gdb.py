@@ -117,7 +117,8 @@ def test_breakpoint_in_the_program(session: Session) -> None:
 def test_breakpoint_in_the_kernel(session: Session) -> None:
     """The backtrace goes on to main()."""
     caller = ["do_syscall_64", session.gate] if session.ring == 3 else [session.gate]
-    found = [name for name in session.functions("kernel") if name not in ("gate_jmp", "gate_trap")]
+    inlined = ("__do_sys_read", "__se_sys_read", "gate_jmp", "gate_trap")  # as far as there is debug information
+    found = [name for name in session.functions("kernel") if name not in inlined]
     assert session.register("kernel registers", "cs") & 3 == 0
     if session.tables or session.ring == 0:
         assert found == ["__x64_sys_read", *caller, "read_zeros", "work", "main"]

@@ -171,6 +171,8 @@ static inline int guest_run(const struct guest_case *c)
 		return because(FAIL, "signal %d", WTERMSIG(status));
 	if (c->signal && WEXITSTATUS(status) == PASS)
 		return because(FAIL, "exit instead of signal %d", c->signal);
+	if (WEXITSTATUS(status) > FAIL && WEXITSTATUS(status) != SKIP)
+		return because(FAIL, "exit status %d", WEXITSTATUS(status));
 	return WEXITSTATUS(status);
 }
 
