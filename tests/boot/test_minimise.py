@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.boot.conftest import PROJECT, Workshop
-from tests.boot.test_applications import invoke_json
+from tests.boot.test_applications import invoke_json, proof
 from unilinux.core.events import Event, NullSink, Progress, StepFinished
 from unilinux.image.request import Request, make_plan
 from unilinux.minimise.candidates import keep_list, option_symbols
@@ -86,8 +86,10 @@ MINIMAL = sorted(path.stem for path in (PROJECT / "configs/profiles").glob("*-mi
 
 
 @pytest.mark.parametrize("profile", MINIMAL)
-def test_the_profiles_that_were_found_still_pass(profile: str) -> None:
+def test_the_profiles_that_were_found_still_pass(profile: str, tmp_path: Path) -> None:
     app = profile.removesuffix("-minimal")
+    found = proof(app, profile, tmp_path / "evidence")
+    assert found.ok, found.failure
     answer = invoke_json("verify", "--app", app, "--profile", profile, "--accel", "tcg")
     assert answer["ok"]
     usual = invoke_json("build", "--app", app)
