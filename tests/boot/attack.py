@@ -29,11 +29,18 @@ _ABOUT = re.compile(r"ring (?P<ring>\d) hwcap2 (?P<hwcap2>\w+) cpus (?P<cpus>\d+
 _CASE = re.compile(r"case (\w+): (pass|fail|skip)(.*)")
 _NMIS = re.compile(r"nmis (\d+)")
 _HWCAP2_GATE = 1 << 30
+# Two lines for each NMI, in the middle of what the program says or between; the log has a stamp before each line.
+_NMI_MESSAGES = re.compile(r"(?:NMI: PCI system error|Dazed and confused)[^\n]*\n(?:\[ *[\d.]+\] )?")
 
 
 def cases(program: str) -> tuple[str, ...]:
     """The names in a program's table of cases."""
     return tuple(re.findall(r"\bCASE(?:_SIGNAL)?\((\w+)", (SOURCES / f"{program}.c").read_text()))
+
+
+def without_nmi_messages(log: str) -> str:
+    """What the program said, and what else the kernel did."""
+    return _NMI_MESSAGES.sub("", log)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.boot.attack import Report, Target
+from tests.boot.attack import Report, Target, without_nmi_messages
 from tests.boot.conftest import Workshop
 from unilinux.core.errors import VmError
 from unilinux.vm.vm import Vm
@@ -16,15 +15,6 @@ from unilinux.vm.vm import Vm
 _TIMEOUT_S = 900.0
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
-
-
-# Two lines for each NMI, in the middle of what the program says or between; the log has a stamp before each line.
-_NOISE = re.compile(r"(?:NMI: PCI system error|Dazed and confused)[^\n]*\n(?:\[ *[\d.]+\] )?")
-
-
-def without_noise(log: str) -> str:
-    """What the program said, and what else the kernel did."""
-    return _NOISE.sub("", log)
 
 
 def storm(vm: Vm) -> int:
@@ -67,7 +57,7 @@ def test_storm(
         vm.expect("^ring ", timeout_s=120)
         injected = storm(vm)
         outcome = vm.wait(timeout_s=10)
-    report = Report.of(outcome, without_noise((tmp_path / "evidence/console.log").read_text()).splitlines())
+    report = Report.of(outcome, without_nmi_messages((tmp_path / "evidence/console.log").read_text()).splitlines())
     (tmp_path / "evidence/nmis.txt").write_text(f"{injected} injected, {report.nmis} taken\n")
     assert not report.complaints(target, program)
     # Each goes to all CPUs, and is lost where another is pending. A busy host injects some 200 in a second.

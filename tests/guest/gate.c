@@ -55,54 +55,6 @@ static int six_arguments(void)
 	return PASS;
 }
 
-/* All registers but RAX, RCX and R11 must survive; also those of SSE. */
-struct registers {
-	uint64_t rdi, rsi, rdx, r8, r9, r10, rbx, rbp, r12, r13, r14, r15;
-};
-
-#define REGISTERS_TEST(name, enter)					\
-static int name(uint64_t nr, struct registers *r)			\
-{									\
-	uint64_t rax = nr, ok;						\
-									\
-	asm volatile("push %%rbp\n\tlea -128(%%rsp), %%rsp\n\t"		\
-		     "mov %[r], %%r15\n\t"				\
-		     "mov 0(%%r15), %%rdi\n\tmov 8(%%r15), %%rsi\n\t"	\
-		     "mov 16(%%r15), %%rdx\n\tmov 24(%%r15), %%r8\n\t"	\
-		     "mov 32(%%r15), %%r9\n\tmov 40(%%r15), %%r10\n\t"	\
-		     "mov 48(%%r15), %%rbx\n\tmov 56(%%r15), %%rbp\n\t"	\
-		     "mov 64(%%r15), %%r12\n\tmov 72(%%r15), %%r13\n\t"	\
-		     "mov 80(%%r15), %%r14\n\t"				\
-		     "movq %%rbx, %%xmm15\n\t"				\
-		     enter "\n\t"					\
-		     "xor %%ecx, %%ecx\n\t"				\
-		     "cmp 0(%%r15), %%rdi\n\tjne 9f\n\t"		\
-		     "cmp 8(%%r15), %%rsi\n\tjne 9f\n\t"		\
-		     "cmp 16(%%r15), %%rdx\n\tjne 9f\n\t"		\
-		     "cmp 24(%%r15), %%r8\n\tjne 9f\n\t"		\
-		     "cmp 32(%%r15), %%r9\n\tjne 9f\n\t"		\
-		     "cmp 40(%%r15), %%r10\n\tjne 9f\n\t"		\
-		     "cmp 48(%%r15), %%rbx\n\tjne 9f\n\t"		\
-		     "cmp 56(%%r15), %%rbp\n\tjne 9f\n\t"		\
-		     "cmp 64(%%r15), %%r12\n\tjne 9f\n\t"		\
-		     "cmp 72(%%r15), %%r13\n\tjne 9f\n\t"		\
-		     "cmp 80(%%r15), %%r14\n\tjne 9f\n\t"		\
-		     "movq %%xmm15, %%r11\n\tcmp %%r11, %%rbx\n\tjne 9f\n\t" \
-		     "inc %%ecx\n"					\
-		     "9:	lea 128(%%rsp), %%rsp\n\tpop %%rbp\n\t"	\
-		     "mov %%rcx, %%r8"					\
-		     : "+a" (rax), "=c" (ok)				\
-		     : [r] "S" (r)					\
-		     : "rdx", "rdi", "r8", "r9", "r10", "r11", "rbx", "r12", \
-		       "r13", "r14", "r15", "xmm15", "cc", "memory");	\
-	return ok;							\
-}
-
-REGISTERS_TEST(registers_trap, "syscall")
-REGISTERS_TEST(registers_call, "call *0xffffffffff600000")
-REGISTERS_TEST(registers_nr, "call *0xffffffffff601000(,%%rax,8)")
-REGISTERS_TEST(registers_jmp, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:")
-
 static int registers_survive(void)
 {
 	static const int numbers[] = { SYS_getppid, SYS_sched_yield, SYS_fork, 400 };

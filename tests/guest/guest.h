@@ -49,7 +49,7 @@
 enum { PASS, FAIL, SKIP = 77 };
 
 /* Seconds after which a case has failed */
-#define CASE_TIMEOUT	120
+#define CASE_TIMEOUT	300
 
 struct guest_case {
 	const char *name;
