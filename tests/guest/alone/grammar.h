@@ -14,6 +14,7 @@
  *							reach the harness
  *   execve of a program, clone with shared memory	leave the fuzzer
  *   mlockall						populates what is only reserved
+ *   fcntl(F_SETOWN)					workers of the kernel come and go
  *   iopl, ioperm, modify_ldt				kernels for ring 0 don't have them
  *   arch_prctl(ARCH_SET_GS)				refused at CPL 0, a documented difference
  */
@@ -37,10 +38,11 @@ enum {
 };
 
 /*
- * Kinds of arguments: a address of a page, c clone flags, d descriptor, e epoll_event,
- * f futex operation, i small number, l length, m mode, n signal, o open flags, p memory,
- * q ARCH_ code, r mmap flags, s path, t time, u process, v iovec, w wait options,
- * x protection, z zero, A socket address, P prctl option, T milliseconds; g garbage
+ * Kinds of arguments: a address of a page, c clone flags, d descriptor, e epoll_event, f
+ * futex operation, i small number, k fcntl command, l length, m mode, n signal, o open
+ * flags, p memory, q ARCH_ code, r mmap flags, s path, t time, u process, v iovec, w wait
+ * options, x protection, z zero, A socket address, P prctl option, T milliseconds; g
+ * garbage
  */
 struct call {
 	long nr;	/* or -1: no system call */
@@ -65,7 +67,7 @@ static const struct call calls[] = {
 	C(newfstatat, "dspizz", EXACT), C(statx, "dsiipz", EXACT), C(lseek, "dlizzz", EXACT),
 	C(access, "sizzzz", EXACT), C(faccessat, "dsizzz", EXACT), C(dup, "dzzzzz", EXACT),
 	C(dup2, "ddzzzz", EXACT), C(dup3, "ddozzz", EXACT), C(pipe2, "pozzzz", EXACT | HASH),
-	C(fcntl, "diizzz", EXACT), C(fcntl, "dipzzz", EXACT), C(flock, "dizzzz", EXACT),
+	C(fcntl, "dkizzz", EXACT), C(fcntl, "dkpzzz", EXACT), C(flock, "dizzzz", EXACT),
 	C(fsync, "dzzzzz", EXACT), C(ftruncate, "dlzzzz", EXACT), C(truncate, "slzzzz", EXACT),
 	C(fallocate, "dillzz", EXACT), C(getdents64, "dplzzz", 0),
 	C(getcwd, "plzzzz", EXACT | HASH),
@@ -285,9 +287,10 @@ static inline long make_argument(char kind, char *became, long self)
 		WNOHANG | 0x100,
 	};
 	const long processes[] = { 0, self, 99999 };
+	long value;
 
 	*became = kind;
-	if (strchr("adegilmnopsvxAP", kind) && random64() % 10 == 0) {
+	if (strchr("adegiklmnopsvxAP", kind) && random64() % 10 == 0) {
 		*became = '?';
 		return garbage();
 	}
@@ -298,6 +301,9 @@ static inline long make_argument(char kind, char *became, long self)
 	case 'e': return EVENTS + random64() % 3 * sizeof(struct epoll_event);
 	case 'f': return PICK(futex_operations);
 	case 'i': return PICK(sizes);
+	case 'k':
+		value = PICK(sizes);
+		return value == F_SETOWN ? F_GETFL : value;
 	case 'l': return PICK(lengths);
 	case 'm': return random64() & 0777;
 	case 'n': return PICK(signals);
