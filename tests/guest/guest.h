@@ -120,13 +120,14 @@ static inline void tick_every_us(long us)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* Wait for a process, but not for ever. */
+/* Wait for a process, but not for ever: its wait status, or -1. */
 static inline int wait_for(pid_t pid, int seconds)
 {
 	uint64_t end = nanoseconds() + seconds * 1000000000ull;
 	int status;
+	pid_t ended;
 
-	while (waitpid(pid, &status, WNOHANG) == 0) {
+	while (!(ended = waitpid(pid, &status, WNOHANG))) {
 		if (nanoseconds() > end) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
@@ -134,7 +135,7 @@ static inline int wait_for(pid_t pid, int seconds)
 		}
 		sleep_ms(1);
 	}
-	return status;
+	return ended < 0 ? -1 : status;
 }
 
 static inline int exited_with(int status, int code)
@@ -147,14 +148,14 @@ static inline int killed_by(int status, int signr)
 	return status >= 0 && WIFSIGNALED(status) && WTERMSIG(status) == signr;
 }
 
-/* Run a function in a child and return its wait status, -1 if it hangs. */
+/* Run a function in a child and return its wait status, -1 if it hangs or there is none. */
 static inline int in_child(int (*run)(void), int seconds)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(run());
-	return wait_for(pid, seconds);
+	return pid < 0 ? -1 : wait_for(pid, seconds);
 }
 
 static inline int guest_run(const struct guest_case *c)
@@ -164,7 +165,7 @@ static inline int guest_run(const struct guest_case *c)
 	guest_why[0] = 0;
 	status = in_child(c->run, CASE_TIMEOUT);
 	if (status == -1)
-		return because(FAIL, "hangs");
+		return because(FAIL, "hangs, or there was no process for it");
 	if (WIFSIGNALED(status) && WTERMSIG(status) == c->signal)
 		return because(PASS, "signal %d", c->signal);
 	if (WIFSIGNALED(status))

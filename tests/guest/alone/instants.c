@@ -10,17 +10,17 @@
 #include "gate.h"
 
 #define MARK	0x4e4d49ul
-/* More than there are instructions in the kernel: all of them, and the gate's own */
-#define LONG_ROUNDS	300
-#define ROUNDS		130
+/* More than a call has instructions in the kernel, and in the gate */
+#define ROUNDS		300
+#define GATE_ROUNDS	150
 
-static int survive(int (*call)(uint64_t, struct registers *), uint64_t number, int rounds)
+static int survive(int (*call)(uint64_t, struct registers *), uint64_t number)
 {
 	pid_t parent = getppid();
 	struct registers r;
 	int round;
 
-	for (round = 0; round < rounds; round++) {
+	for (round = 0; round < ROUNDS; round++) {
 		memset(&r, 0x5a + round, sizeof(r));
 		r.r8 = number;
 		r.r9 = MARK;
@@ -34,25 +34,25 @@ static int survive(int (*call)(uint64_t, struct registers *), uint64_t number, i
 
 static int by_trap(void)
 {
-	return survive(registers_trap, 0, LONG_ROUNDS);
+	return survive(registers_trap, 0);
 }
 
 static int by_call(void)
 {
 	NEED_GATE();
-	return survive(registers_call, 1, ROUNDS);
+	return survive(registers_call, 1);
 }
 
 static int by_nr(void)
 {
 	NEED_GATE();
-	return survive(registers_nr, 2, ROUNDS);
+	return survive(registers_nr, 2);
 }
 
 static int by_jmp(void)
 {
 	NEED_GATE();
-	return survive(registers_jmp, 3, ROUNDS);
+	return survive(registers_jmp, 3);
 }
 
 /* The stack with the return address goes away: the gate must not return. */
@@ -73,7 +73,7 @@ static int unmapped(void)
 	int round, status;
 
 	NEED_GATE();
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < GATE_ROUNDS; round++) {
 		pid_t pid = fork();
 
 		if (!pid)
