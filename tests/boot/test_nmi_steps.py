@@ -182,17 +182,17 @@ def interrupt(image: Image, evidence: Path) -> Injector:
 
 
 @pytest.mark.parametrize(
-    ("ring", "syscall", "fewest"),
+    ("ring", "syscall"),
     [
-        pytest.param(0, "lean", 12, id="ring0-lean"),
-        pytest.param(0, "gate", 12, id="ring0-gate", marks=pytest.mark.slow),
-        pytest.param(3, "trap", 50, id="ring3-trap", marks=pytest.mark.slow),
+        pytest.param(0, "lean", id="ring0-lean"),
+        pytest.param(0, "gate", id="ring0-gate", marks=pytest.mark.slow),
+        pytest.param(3, "trap", id="ring3-trap", marks=pytest.mark.slow),
     ],
 )
-def test_nmi_at_each_instruction(workshop: Workshop, tmp_path: Path, ring: int, syscall: str, fewest: int) -> None:
+def test_nmi_at_each_instruction(workshop: Workshop, tmp_path: Path, ring: int, syscall: str) -> None:
     image = alone.build(workshop, INSTANTS, ring=ring, syscall=syscall)
     injector = interrupt(image, tmp_path / "evidence")
     counts = {case: len(places) for case, places in injector.instants.items()}
     (tmp_path / "evidence/instants.json").write_text(json.dumps(counts))
     assert injector.left == {call.case: [] for call in injector.calls.values()}
-    assert min(counts.values()) > fewest, counts
+    assert min(counts.values()) > 50, counts
