@@ -49,17 +49,17 @@ class Bench:
         commits = self.worktree.git("rev-list", "--reverse", "base..series").split()
         self.worktree.git("checkout", "--quiet", commits[number - 1])
         pipeline = self.workshop.pipeline()
-        with view(self.worktree.path, self.folder / "view") as place:
-            objects = place / OBJECTS
-            (objects / ".config").write_text(pipeline.config(self.plan(Entry(ring=0, syscall="lean"))).config)
-            self.make(place, "olddefconfig")  # drops what later patches bring
-            entry = offered(parse_config((objects / ".config").read_text()))
-            contents = pipeline.contents(self.plan(entry))
-            write_if_changed(objects / INITRAMFS, contents.archive.read_bytes())
-            write_if_changed(objects / SYSCALLS, system_call_list(contents.kept))
-            self.make(place, "vmlinux")
-            vmlinux = self.folder / "vmlinux"
-            subprocess.run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], check=True)
+        place = view(self.worktree.path, self.folder / "view")
+        objects = place / OBJECTS
+        (objects / ".config").write_text(pipeline.config(self.plan(Entry(ring=0, syscall="lean"))).config)
+        self.make(place, "olddefconfig")  # drops what later patches bring
+        entry = offered(parse_config((objects / ".config").read_text()))
+        contents = pipeline.contents(self.plan(entry))
+        write_if_changed(objects / INITRAMFS, contents.archive.read_bytes())
+        write_if_changed(objects / SYSCALLS, system_call_list(contents.kept))
+        self.make(place, "vmlinux")
+        vmlinux = self.folder / "vmlinux"
+        subprocess.run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], check=True)
         return vmlinux, entry
 
     def make(self, place: Path, goal: str) -> None:

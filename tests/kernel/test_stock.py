@@ -62,7 +62,8 @@ def compiled(tree: Path, options: Sequence[str], where: Path) -> Path:
     """The folder of the objects named in SAME, made of ``tree`` with ``options`` on tinyconfig."""
     progress = Progress(NullSink())
     tools = compiler_wrapper(where / "tools")
-    with progress.step("stock", "objects") as step, view(tree, where / "view") as place:
+    place = view(tree, where / "view")
+    with progress.step("stock", "objects") as step:
         goals(place, ["tinyconfig"], tools, where, step)
         with (place / OBJECTS / ".config").open("a") as config:
             config.writelines(f"CONFIG_{option}=y\n" for option in options)

@@ -104,12 +104,12 @@ def install_headers(tree: KernelTree, *, store: Store) -> Output:
 
     def action(space: Workspace) -> None:
         tools = compiler_wrapper(space.scratch / "tools")
-        with view(tree.path, space.scratch / "view") as place:
-            label = f"making the headers of Linux {tree.release}"
-            make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label)
-            # “headers” instead of “headers_install”: the latter copies with rsync, and that is all.
-            headers = place / OBJECTS / "usr/include"
-            shutil.copytree(headers, space.out / "include", ignore=_all_but_headers)
+        place = view(tree.path, space.scratch / "view")
+        label = f"making the headers of Linux {tree.release}"
+        make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label)
+        # “headers” instead of “headers_install”: the latter copies with rsync, and that is all.
+        headers = place / OBJECTS / "usr/include"
+        shutil.copytree(headers, space.out / "include", ignore=_all_but_headers)
 
     return store.run(step, action)
 
@@ -147,21 +147,21 @@ def compile_objects(tree: KernelTree, config: str, *, store: Store) -> Output:
 
 def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
     tools = compiler_wrapper(space.scratch / "tools")
-    with view(tree.path, space.out) as place:
-        objects = place / OBJECTS
-        # A newer file alone would make an interrupted build start over.
-        write_if_changed(objects / ".config", config.encode())
-        write_if_changed(objects / INITRAMFS, _empty_cpio())
-        write_if_changed(objects / SYSCALLS, system_call_list(()))
-        label = f"compiling Linux {tree.release}"
-        make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
-        check_config(config, (objects / ".config").read_text())
-        for pattern in _LINKED:
-            for path in objects.glob(pattern):
-                path.unlink()
-        # objtool stays for configurations whose link calls it; what it was made of may go.
-        for path in (objects / "tools").rglob("*.[oa]"):
+    place = view(tree.path, space.out)
+    objects = place / OBJECTS
+    # A newer file alone would make an interrupted build start over.
+    write_if_changed(objects / ".config", config.encode())
+    write_if_changed(objects / INITRAMFS, _empty_cpio())
+    write_if_changed(objects / SYSCALLS, system_call_list(()))
+    label = f"compiling Linux {tree.release}"
+    make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
+    check_config(config, (objects / ".config").read_text())
+    for pattern in _LINKED:
+        for path in objects.glob(pattern):
             path.unlink()
+    # objtool stays for configurations whose link calls it; what it was made of may go.
+    for path in (objects / "tools").rglob("*.[oa]"):
+        path.unlink()
 
 
 def link_image(
@@ -193,27 +193,27 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, 
     tools = compiler_wrapper(space.scratch / "tools")
     # A copy, not hard links: some of the tools overwrite their output in place.
     copy_view(objects.path, space.scratch / "view")
-    with view(tree.path, space.scratch / "view") as place:
-        built = place / OBJECTS
-        config = (built / ".config").read_text()
-        shutil.copyfile(initramfs, built / INITRAMFS)
-        write_if_changed(built / SYSCALLS, system_call_list(syscalls))
-        make(
-            place,
-            ["vmlinux", "bzImage"],
-            # “prepare” was done with the objects. It would only build objtool again, the one thing
-            # in an output folder that has absolute paths in its commands.
-            options=["--old-file=prepare"],
-            tools=tools,
-            log=space.log,
-            step=space.step,
-            label=f"linking Linux {tree.release}",
-        )
-        check_config(config, (built / ".config").read_text())
-        os.replace(built / "arch/x86/boot/bzImage", space.out / "bzImage")
-        os.replace(built / "System.map", space.out / "System.map")
-        os.replace(built / "vmlinux", space.out / "vmlinux.debug")
-        os.replace(built / ".config", space.out / "config")
+    place = view(tree.path, space.scratch / "view")
+    built = place / OBJECTS
+    config = (built / ".config").read_text()
+    shutil.copyfile(initramfs, built / INITRAMFS)
+    write_if_changed(built / SYSCALLS, system_call_list(syscalls))
+    make(
+        place,
+        ["vmlinux", "bzImage"],
+        # “prepare” was done with the objects. It would only build objtool again, the one thing
+        # in an output folder that has absolute paths in its commands.
+        options=["--old-file=prepare"],
+        tools=tools,
+        log=space.log,
+        step=space.step,
+        label=f"linking Linux {tree.release}",
+    )
+    check_config(config, (built / ".config").read_text())
+    os.replace(built / "arch/x86/boot/bzImage", space.out / "bzImage")
+    os.replace(built / "System.map", space.out / "System.map")
+    os.replace(built / "vmlinux", space.out / "vmlinux.debug")
+    os.replace(built / ".config", space.out / "config")
     run(["strip", "--strip-all", "-o", space.out / "vmlinux", space.out / "vmlinux.debug"], log=space.log)
     (space.out / "bzImage").chmod(0o644)
     notes = run(["readelf", "--notes", "--wide", space.out / "vmlinux"], log=space.log).output

@@ -11,18 +11,14 @@ trees can be moved, and two caches give the same bytes.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from types import MappingProxyType
 
 from unilinux.core.command import require_tool, run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
-from unilinux.core.files import remove_tree
 from unilinux.kernel.messages import Told, compiler_errors
 
 OBJECTS = "objects"  # the output folder inside the view
@@ -34,47 +30,25 @@ ABSENT: Mapping[str, str] = MappingProxyType(
 )
 
 
-@contextmanager
-def view(tree: Path, folder: Path) -> Iterator[Path]:
-    """The folder of links to ``tree`` in which kbuild works, with its output folder inside.
+def view(tree: Path, folder: Path) -> Path:
+    """Make ``folder`` the folder of links to ``tree`` in which kbuild works, with its output folder inside.
 
-    It is ``folder`` itself, unless its path has a space or colon, which kbuild
-    refuses: then it is a temporary one that takes the place of ``folder`` at the
-    end. What ``folder`` has already (an interrupted build's objects) stays.
+    What it has already (an interrupted build's objects) stays. Its path has no
+    space or colon, which kbuild refuses: see :meth:`unilinux.core.layout.Layout.of`.
     """
-    if not re.search(r"[\s:]", str(folder)):
-        _fill(tree, folder)
-        yield folder
-        return
-    temporary = Path(mkdtemp(prefix="unilinux-kbuild-"))
-    try:
-        if folder.exists():
-            _copy(folder, temporary)
-        _fill(tree, temporary)
-        yield temporary
-        remove_tree(folder)
-        shutil.move(temporary, folder)
-    finally:
-        remove_tree(temporary)
-
-
-def _fill(tree: Path, folder: Path) -> None:
     (folder / OBJECTS).mkdir(parents=True, exist_ok=True)
     for entry in sorted(tree.iterdir()):
         link = folder / entry.name
         link.unlink(missing_ok=True)
         link.symlink_to(entry)
-
-
-def _copy(source: Path, target: Path) -> None:
-    # The times must stay: make goes by them.
-    run(["cp", "--archive", "--reflink=auto", f"{source}/.", target])
+    return folder
 
 
 def copy_view(source: Path, target: Path) -> None:
     """A private, writable copy of a finished view, times and all."""
     target.mkdir(parents=True, exist_ok=True)
-    _copy(source, target)
+    # The times must stay: make goes by them.
+    run(["cp", "--archive", "--reflink=auto", f"{source}/.", target])
     run(["chmod", "--recursive", "u+w", target / OBJECTS])
 
 

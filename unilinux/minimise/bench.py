@@ -69,11 +69,8 @@ class KernelBench:
         self._require_space()
         log = self._folder / "make.log"
         log.unlink(missing_ok=True)
-        with (
-            explained_disk_errors(self._folder),
-            self._progress.step("build", "building") as step,
-            view(self._tree.path, self._folder / _VIEW) as place,
-        ):
+        with explained_disk_errors(self._folder), self._progress.step("build", "building") as step:
+            place = view(self._tree.path, self._folder / _VIEW)
             objects = place / OBJECTS
             write_if_changed(objects / ".config", config.encode())
             write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
