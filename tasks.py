@@ -1,9 +1,8 @@
 """UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library."""
 
-# long: each command states its own options, as invoke reads them from signatures; there is nothing else here
-
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from invoke.collection import Collection
@@ -11,6 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, minimise, patches, setup
+from unilinux.cli.choice import Choice, helps, taking
 from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
 from unilinux.cli.observe import observe as look
@@ -18,222 +18,108 @@ from unilinux.cli.why import why as explain_why
 
 PROJECT = Path(__file__).resolve().parent
 
-_APP = "the application: a folder of apps/ (./x apps lists them)"
-_COMMON = {
-    "app": _APP,
-    "profile": "the kind of kernel (./x profiles lists them); the application says which is usual",
-    "ring": "0 or 3: the privilege ring of the application's code; the profile says which is usual",
-    "syscall": "trap, gate or lean: how the application enters the kernel; the profile says which is usual",
-    "syscalls": "all, or used: leave those out of the kernel that the application never makes; the profile says which",
-    "machine": "the board: microvm (usual) or q35",
+_IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine")
+_ANSWER = {
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
 }
-_KERNEL = {"kernel": "a kernel of configs/kernels.toml, or a tarball or folder of Linux"}
-_BOOT = {
-    "memory": "the guest's memory in MiB; the application says what is usual",
-    "accel": "auto (usual), tcg or kvm",
-}
+_VERBOSE = {"verbose": _ANSWER["verbose"]}
+_ACCEL = "auto (usual), tcg or kvm"
+_TIMEOUT = "seconds that each check may take"
+_MEASURED = "the guest's memory in MiB, 128 unless told"
+_STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
+_APPS = f"{helps('app')['app']}; repeatable"
 
 
-@task(name="setup", help={"verbose": _COMMON["verbose"]})
+def _image_task(
+    *options: str, name: str | None = None, iterable: tuple[str, ...] = (), help: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A task about one image: the function takes a Choice, the command line the options that make it up."""
+    return lambda function: task(
+        taking(*options)(function),
+        name=name,
+        iterable=(*iterable, *(option for option in options if option == "forward")),
+        help={**helps(*options), **_ANSWER, **(help or {})},
+    )
+
+
+@task(name="setup", help=_VERBOSE)
 def setup_task(context: Context, verbose: bool = False) -> None:
     """Install what is missing (./x does that before every command) and look at the host."""
     setup.show_host(PROJECT, verbose=verbose)
 
 
-@task(help={key: _COMMON[key] for key in ("json", "verbose")})
+@task(help=_ANSWER)
 def apps(context: Context, json: bool = False, verbose: bool = False) -> None:
     """List the applications."""
     catalogue.list_apps(PROJECT, as_json=json, verbose=verbose)
 
 
-@task(help={key: _COMMON[key] for key in ("json", "verbose")})
+@task(help=_ANSWER)
 def profiles(context: Context, json: bool = False, verbose: bool = False) -> None:
     """List the profiles."""
     catalogue.list_profiles(PROJECT, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, **_KERNEL})
-def build(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    kernel: str = "",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(*_IMAGE, "kernel")
+def build(choice: Choice, json: bool = False, verbose: bool = False) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
-    )
     images.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
-@task(
-    help={
-        **_COMMON,
-        **_KERNEL,
-        **_BOOT,
-        "forward": "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable",
-    },
-    iterable=["forward"],
-)
-def run(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    kernel: str = "",
-    memory: int = 0,
-    forward: list[str] | None = None,
-    accel: str = "auto",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(*_IMAGE, "kernel", "memory", "forward", help={"accel": _ACCEL})
+def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
-    choice = images.Choice(
-        app=app,
-        profile=profile,
-        ring=ring,
-        syscall=syscall,
-        syscalls=syscalls,
-        machine=machine,
-        kernel=kernel,
-        memory=memory,
-        forward=tuple(forward or ()),
-    )
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, **_KERNEL, **_BOOT, "timeout": "seconds that each check may take"})
+@_image_task(*_IMAGE, "kernel", "memory", help={"accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    kernel: str = "",
-    memory: int = 0,
-    accel: str = "auto",
-    timeout: float = 60.0,
-    json: bool = False,
-    verbose: bool = False,
+    choice: Choice, accel: str = "auto", timeout: float = 60.0, json: bool = False, verbose: bool = False
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
-    choice = images.Choice(
-        app=app,
-        profile=profile,
-        ring=ring,
-        syscall=syscall,
-        syscalls=syscalls,
-        machine=machine,
-        kernel=kernel,
-        memory=memory,
-    )
     boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, **_KERNEL, "symbol": "explain only this symbol"})
-def config(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    kernel: str = "",
-    symbol: str = "",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(*_IMAGE, "kernel", help={"symbol": "explain only this symbol"})
+def config(choice: Choice, symbol: str = "", json: bool = False, verbose: bool = False) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, kernel=kernel
-    )
     images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
-_MEASURED = {"memory": "the guest's memory in MiB, 128 unless told"}
-
-
-_STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
-
-
-@task(help={**_COMMON, **_MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK})
-def boot(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    memory: int = 0,
-    runs: int = 3,
-    against: str = "",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(
+    *_IMAGE,
+    "memory",
+    help={"memory": _MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK},
+)
+def boot(choice: Choice, runs: int = 3, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
-    choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
-    )
     measure.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
-@task(help={**_COMMON, "against": "the folder of another image, to see what differs"})
-def size(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    against: str = "",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(*_IMAGE, help={"against": "the folder of another image, to see what differs"})
+def size(choice: Choice, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine)
     measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
 
 
-@task(
+@_image_task(
+    *_IMAGE,
     help={
-        **_COMMON,
         "symbol": "the Kconfig symbol, without CONFIG_",
         "build": "build and measure the image without it, which is usual; --no-build leaves that out",
-        "timeout": "seconds that each check may take",
-    }
+        "timeout": _TIMEOUT,
+    },
 )
 def why(
-    context: Context,
-    app: str,
+    choice: Choice,
     symbol: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
     build: bool = True,
     timeout: float = 60.0,
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
-    choice = images.Choice(app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine)
     explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
@@ -242,7 +128,7 @@ def why(
         "a": "an image: its folder, its name below build/, or an application's for its usual one",
         "b": "another one",
         "boots": "count a boot of each, which is usual; --no-boots leaves that out",
-        **{key: _COMMON[key] for key in ("json", "verbose")},
+        **_ANSWER,
     }
 )
 def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = False, verbose: bool = False) -> None:
@@ -250,37 +136,19 @@ def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = Fals
     diff_images(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
 
 
-@task(
-    help={**_COMMON, "memory": "where to begin, in MiB: 128 unless told", "timeout": "seconds that each check may take"}
-)
-def memory(
-    context: Context,
-    app: str,
-    profile: str = "",
-    ring: str = "",
-    syscall: str = "",
-    syscalls: str = "",
-    machine: str = "",
-    memory: int = 0,
-    timeout: float = 60.0,
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+@_image_task(*_IMAGE, "memory", help={"memory": "where to begin, in MiB: 128 unless told", "timeout": _TIMEOUT})
+def memory(choice: Choice, timeout: float = 60.0, json: bool = False, verbose: bool = False) -> None:
     """Find the least memory with which an image still does what its manifest promises."""
-    choice = images.Choice(
-        app=app, profile=profile, ring=ring, syscall=syscall, syscalls=syscalls, machine=machine, memory=memory
-    )
     measure.memory(PROJECT, choice, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
 @task(
     name="budget",
     help={
-        "app": f"{_APP}; repeatable; without it all that have a budget",
+        "app": f"{_APPS}; without it all that have a budget",
         "update": "what they cost now is the budget from now on",
-        "timeout": "seconds that each check may take",
-        "json": _COMMON["json"],
-        "verbose": _COMMON["verbose"],
+        "timeout": _TIMEOUT,
+        **_ANSWER,
     },
     iterable=["app"],
 )
@@ -296,14 +164,7 @@ def budget_task(
     budget.budget(PROJECT, app or (), update=update, timeout_s=timeout, as_json=json, verbose=verbose)
 
 
-@task(
-    help={
-        **{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")},
-        "app": f"{_APP}; repeatable",
-        "against": _STOCK,
-    },
-    iterable=["app"],
-)
+@task(help={**helps("profile", "machine"), "app": _APPS, "against": _STOCK, **_ANSWER}, iterable=["app"])
 def report(
     context: Context,
     app: list[str] | None = None,
@@ -317,21 +178,20 @@ def report(
     measure.report(PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose)
 
 
-@task(
+@_image_task(
+    "app",
+    "profile",
     name="minimise",
     help={
-        **{key: _COMMON[key] for key in ("app", "json", "verbose")},
         "profile": "the profile to start from; the application says which is usual",
         "keep": "a symbol that is not to be taken away; repeatable",
         "evidence": "what ./x observe wrote; usual is what it left beside the image, if it did",
         "budget-minutes": "when to stop and write the best so far; 0 (usual): when nothing more can be removed",
     },
-    iterable=["keep"],
+    iterable=("keep",),
 )
 def minimise_task(
-    context: Context,
-    app: str,
-    profile: str = "",
+    choice: Choice,
     keep: list[str] | None = None,
     evidence: str = "",
     budget_minutes: float = 0.0,
@@ -339,7 +199,6 @@ def minimise_task(
     verbose: bool = False,
 ) -> None:
     """Find the smallest kernel on which an application passes its checks, and write it as a profile."""
-    choice = images.Choice(app=app, profile=profile)
     minimise.minimise(
         PROJECT,
         choice,
@@ -351,28 +210,21 @@ def minimise_task(
     )
 
 
-@task(
+@_image_task(
+    "app",
+    "profile",
+    "machine",
     help={
-        **{key: _COMMON[key] for key in ("app", "machine", "json", "verbose")},
         "profile": "the kernel that it is observed on, server unless told; always in ring 3",
         "symbol": "show what was seen of this symbol only",
-    }
+    },
 )
-def observe(
-    context: Context,
-    app: str,
-    profile: str = "",
-    machine: str = "",
-    symbol: str = "",
-    json: bool = False,
-    verbose: bool = False,
-) -> None:
+def observe(choice: Choice, symbol: str = "", json: bool = False, verbose: bool = False) -> None:
     """Boot an application under a debugger, and show what it uses of the kernel: calls, functions, Kconfig symbols."""
-    choice = images.Choice(app=app, profile=profile, machine=machine)
     look(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
-@task(help={"cache": "remove the cache folder too: downloads and all build steps", "verbose": _COMMON["verbose"]})
+@task(help={"cache": "remove the cache folder too: downloads and all build steps", **_VERBOSE})
 def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
     setup.clean(PROJECT, cache=cache, verbose=verbose)
@@ -392,9 +244,10 @@ def check(context: Context) -> None:
 
 @task(
     help={
-        **{key: _COMMON[key] for key in ("profile", "machine", "json", "verbose")},
+        **helps("profile", "machine"),
         "app": "ladder (the system calls) or a server (its requests); repeatable; usual are ladder, nginx and redis",
         "rounds": "how often each rung is timed and each server is asked",
+        **_ANSWER,
     },
     iterable=["app"],
 )
@@ -413,7 +266,7 @@ def ladder(
     )
 
 
-_SERIES = {"kernel": "which kernel's series: 6.12", "verbose": _COMMON["verbose"]}
+_SERIES = {"kernel": "which kernel's series: 6.12", **_VERBOSE}
 
 
 @task(help={**_SERIES, "folder": "where the git work tree goes"})

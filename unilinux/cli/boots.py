@@ -7,8 +7,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from unilinux.cli.choice import Choice
 from unilinux.cli.evidence import evidence_folder
-from unilinux.cli.images import Choice, build_image
+from unilinux.cli.images import build_image
 from unilinux.cli.session import Session, session
 from unilinux.cli.terminal import typing_to
 from unilinux.image.record import Image

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.app.catalogue import load_catalogue
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.cli.least_memory import failure_with, find_least_memory
 from unilinux.cli.measure import HISTORY_FILE
 from unilinux.cli.session import Session, session

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from unilinux.cli.choice import Choice
 from unilinux.cli.session import Session, session
 from unilinux.core.errors import UsageError
 from unilinux.core.suggest import unknown
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.record import Image
-from unilinux.image.request import Plan, Request, make_plan
+from unilinux.image.request import Plan
 from unilinux.kconfig.resolved import Resolved, SymbolState
-from unilinux.machine.spec import Forward
 from unilinux.report.tables import Column
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The options of a command line that say which image; empty or 0 where the user said nothing."""
-
-    app: str
-    profile: str = ""
-    machine: str = ""
-    ring: str = ""
-    syscall: str = ""
-    syscalls: str = ""
-    kernel: str = ""
-    memory: int = 0
-    forward: tuple[str, ...] = ()
-
-    def plan(self, run: Session) -> Plan:
-        """What is to be built.
-
-        :raise UsageError: a name or value that doesn't fit.
-        """
-        request = Request(
-            app=self.app,
-            profile=self.profile or None,
-            board=self.machine or None,
-            ring=_ring(self.ring),
-            syscall=self.syscall or None,
-            syscalls=self.syscalls or None,
-            kernel=self.kernel or None,
-            memory_mib=self.memory or None,
-            forwards=tuple(Forward.parse(text) for text in self.forward),
-        )
-        return make_plan(request, run.layout)
-
-
-def _ring(text: str) -> int | None:
-    if text and not text.isdecimal():
-        raise UsageError(f"there is no ring {text!r}", hint="--ring 0 or --ring 3")
-    return int(text) if text else None
 
 
 def pipeline(run: Session) -> Pipeline:

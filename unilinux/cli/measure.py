@@ -8,8 +8,8 @@ from typing import Any
 
 from unilinux.cli import measure_text as texts
 from unilinux.cli.against import beside, beside_text, count_rival, pinned_rival, prepare_rival
+from unilinux.cli.choice import Choice
 from unilinux.cli.finished import find_finished, read_finished
-from unilinux.cli.images import Choice
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import session
 from unilinux.cli.specimen import build_specimen, clock, count, memory_in_use, sizes

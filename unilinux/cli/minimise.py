@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unilinux.cli.choice import Choice
 from unilinux.cli.evidence import evidence_folder
-from unilinux.cli.images import Choice, pipeline
+from unilinux.cli.images import pipeline
 from unilinux.cli.least_memory import find_least_memory
 from unilinux.cli.session import Session, session
 from unilinux.cli.specimen import Specimen, build_specimen, count

@@ -6,8 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from unilinux.cli.choice import Choice
 from unilinux.cli.evidence import evidence_folder
-from unilinux.cli.images import Choice, build_image
+from unilinux.cli.images import build_image
 from unilinux.cli.observe_text import evidence_text, symbol_text
 from unilinux.cli.session import Session, session
 from unilinux.core.files import write_atomically

@@ -9,8 +9,9 @@ from typing import Any
 
 from unilinux.app.checks import Check, port_of
 from unilinux.app.manifest import Manifest
+from unilinux.cli.choice import Choice
 from unilinux.cli.evidence import evidence_folder
-from unilinux.cli.images import Choice, build_image
+from unilinux.cli.images import build_image
 from unilinux.cli.session import Session
 from unilinux.core.errors import VmError
 from unilinux.image.record import Image

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.cli.bill import bill_of
-from unilinux.cli.images import Choice, build_image, pipeline
+from unilinux.cli.choice import Choice
+from unilinux.cli.images import build_image, pipeline
 from unilinux.cli.observe import observed
 from unilinux.cli.session import Session, session
 from unilinux.cli.specimen import USUAL_MEMORY_MIB, Specimen

@@ -14,7 +14,7 @@ from tests.unit.cli.test_measure import BOOT, LAYOUT, WALL
 from tests.unit.cli.test_side_by_side import OTHER
 from unilinux.cli import against, measure
 from unilinux.cli.against import Beside, Rival, beside_text
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.core.errors import BootError, UsageError
 from unilinux.core.events import Event, Note, Progress
 from unilinux.kernel.stock import StockKernel

@@ -13,7 +13,7 @@ import pytest
 
 from unilinux.app.catalogue import Catalogue
 from unilinux.cli import least_memory, measure, measure_text, specimen
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.cli.specimen import Specimen, awaited_check, wait_until_idle
 from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.core.events import NullSink, Progress

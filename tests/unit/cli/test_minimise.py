@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unilinux.cli import minimise as task
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.cli.minimise import Cost
 from unilinux.core.layout import Layout
 from unilinux.image.request import Request, make_plan

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from unilinux.cli import observe
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.cli.observe_text import evidence_text, symbol_text
 from unilinux.core.layout import Layout
 from unilinux.observe.coverage import ObjectUse

@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.measure.test_bill import WITH, WITHOUT
 from unilinux.cli import why
-from unilinux.cli.images import Choice
+from unilinux.cli.choice import Choice
 from unilinux.cli.why import Why
 from unilinux.cli.why_text import text
 from unilinux.core.errors import BuildError, UsageError
