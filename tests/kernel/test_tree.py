@@ -71,7 +71,7 @@ def test_linking_compiles_no_kernel_code(layout: Layout, tree: KernelTree, objec
 
 def test_same_image_wherever_it_is_linked(layout: Layout, tree: KernelTree, objects: Output, tmp_path: Path) -> None:
     one, _ = link(layout, tmp_path / "one", tree, objects, 5_000)
-    other, _ = link(layout, tmp_path / "another place", tree, objects, 5_000)
+    other, _ = link(layout, tmp_path / "another-place", tree, objects, 5_000)
     assert one.output.digest == other.output.digest
 
 
