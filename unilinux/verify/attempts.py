@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,24 +47,22 @@ def ask(vm: Vm, guest_port: int, attempt: Attempt, *, timeout_s: float) -> Verdi
     """Try until there is an answer, the time is up, or the machine has ended."""
     port = vm.host_port(guest_port)
     deadline = time.monotonic() + timeout_s
-    complaint = ""
-    for number in itertools.count():
+    number, patience_s, pause_s = 0, _FIRST_PATIENCE_S, _FIRST_PAUSE_S
+    while True:
+        number += 1
         left = max(0.01, deadline - time.monotonic())
-        first_s = min(_FIRST_PATIENCE_S * 2**number, _LONGEST_PATIENCE_S, left)
         try:
-            return attempt(port, Patience(first_s, left))
+            return attempt(port, Patience(min(patience_s, left), left))
         except (OSError, EOFError) as error:
             complaint = str(error) or type(error).__name__
         left = deadline - time.monotonic()
         # The pause between two attempts ends early when the machine does.
-        pause_s = max(0.0, min(_FIRST_PAUSE_S * 2**number, _LONGEST_PAUSE_S, left))
-        if not isinstance(end := vm.wait(timeout_s=pause_s), Timeout):
+        if not isinstance(end := vm.wait(timeout_s=max(0.0, min(pause_s, left))), Timeout):
             return Verdict(ok=False, detail=f"port {guest_port}: {end.explain()}")
         if left <= 0:
-            break
-    return Verdict(
-        ok=False, detail=f"port {guest_port}: no answer within {timeout_s:g} s, in {number + 1} attempts ({complaint})"
-    )
+            detail = f"port {guest_port}: no answer within {timeout_s:g} s, in {number} attempts ({complaint})"
+            return Verdict(ok=False, detail=detail)
+        patience_s, pause_s = min(2 * patience_s, _LONGEST_PATIENCE_S), min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 def excerpt(data: bytes) -> str:
