@@ -202,10 +202,10 @@ static long name(void)							\
 	return ret;							\
 }
 
-VFORK_TEST(vfork_trap, "syscall")
-VFORK_TEST(vfork_call, "call *0xffffffffff600000")
-VFORK_TEST(vfork_nr, "call *0xffffffffff601000(,%%rax,8)")
-VFORK_TEST(vfork_jmp, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:")
+VFORK_TEST(vfork_trap, BY_SYSCALL)
+VFORK_TEST(vfork_call, BY_CALL)
+VFORK_TEST(vfork_nr, BY_NUMBER)
+VFORK_TEST(vfork_jmp, BY_JUMP)
 
 static int vfork_through_gate(void)
 {
@@ -244,10 +244,10 @@ static long name(void)							\
 	return ret;							\
 }
 
-CLONE_TEST(clone_trap, "syscall")
-CLONE_TEST(clone_call, "call *0xffffffffff600000")
+CLONE_TEST(clone_trap, BY_SYSCALL)
+CLONE_TEST(clone_call, BY_CALL)
 CLONE_TEST(clone_nr, "call *(0xffffffffff601000 + 8 * 56)")
-CLONE_TEST(clone_jmp, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:")
+CLONE_TEST(clone_jmp, BY_JUMP)
 
 static int clone_new_stack(void)
 {
@@ -350,11 +350,10 @@ static int no_lost_wakeup(void)
 #define FLAG_CASE(name, flag)						\
 static int name(void)							\
 {									\
-	EXPECT(WITH_FLAG(flag, "syscall") == getpid());			\
+	EXPECT(WITH_FLAG(flag, BY_SYSCALL) == getpid());		\
 	NEED_GATE();							\
-	EXPECT(WITH_FLAG(flag, "call *0xffffffffff600000") == getpid());	\
-	EXPECT(WITH_FLAG(flag, "lea 1f(%%rip), %%rcx\n\t"		\
-			 "jmp *0xffffffffff600010\n1:") == getpid());	\
+	EXPECT(WITH_FLAG(flag, BY_CALL) == getpid());			\
+	EXPECT(WITH_FLAG(flag, BY_JUMP) == getpid());			\
 	return PASS;							\
 }
 
@@ -365,10 +364,10 @@ FLAG_CASE(alignment_check_flag, 0x40000)
 static int trap_flag(void)
 {
 	handle(SIGTRAP, count_signal, 0);
-	EXPECT(WITH_FLAG(0x100, "syscall") == getpid());
+	EXPECT(WITH_FLAG(0x100, BY_SYSCALL) == getpid());
 	NEED_GATE();
-	EXPECT(WITH_FLAG(0x100, "call *0xffffffffff600000") == getpid());
-	EXPECT(WITH_FLAG(0x100, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:") == getpid());
+	EXPECT(WITH_FLAG(0x100, BY_CALL) == getpid());
+	EXPECT(WITH_FLAG(0x100, BY_JUMP) == getpid());
 	EXPECT(signals > 3);
 	return because(PASS, "%d steps", (int)signals);
 }

@@ -20,6 +20,12 @@ static inline int have_gate(void)
 			return because(SKIP, "no gate");		\
 	} while (0)
 
+/* The call whose number is in RAX, for asm(). BY_JUMP takes RCX. */
+#define BY_SYSCALL	"syscall"
+#define BY_CALL		"call *0xffffffffff600000"
+#define BY_NUMBER	"call *0xffffffffff601000(,%%rax,8)"
+#define BY_JUMP		"lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:"
+
 #define GATE_FUNCTION(name, insns)					\
 static inline long name(long nr, long a, long b, long c, long d, long e, long f) \
 {									\
@@ -34,7 +40,7 @@ static inline long name(long nr, long a, long b, long c, long d, long e, long f)
 	return ret;							\
 }
 
-GATE_FUNCTION(gate_trap, "syscall")
+GATE_FUNCTION(gate_trap, BY_SYSCALL)
 GATE_FUNCTION(gate_call, "lea -128(%%rsp), %%rsp\n\t"
 	      "call *0xffffffffff600000\n\tlea 128(%%rsp), %%rsp")
 GATE_FUNCTION(gate_call_reg, "lea -128(%%rsp), %%rsp\n\t"
@@ -118,9 +124,9 @@ static inline int name(uint64_t nr, struct registers *r)		\
 	return ok;							\
 }
 
-REGISTERS_TEST(registers_trap, "syscall")
-REGISTERS_TEST(registers_call, "call *0xffffffffff600000")
-REGISTERS_TEST(registers_nr, "call *0xffffffffff601000(,%%rax,8)")
-REGISTERS_TEST(registers_jmp, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:")
+REGISTERS_TEST(registers_trap, BY_SYSCALL)
+REGISTERS_TEST(registers_call, BY_CALL)
+REGISTERS_TEST(registers_nr, BY_NUMBER)
+REGISTERS_TEST(registers_jmp, BY_JUMP)
 
 #endif /* GATE_H */

@@ -99,10 +99,10 @@ static long name(long nr, long a, long b, long c)			\
 	return ret;							\
 }
 
-CALL_THERE(there_trap, "syscall")
-CALL_THERE(there_call, "call *0xffffffffff600000")
-CALL_THERE(there_nr, "call *0xffffffffff601000(,%%rax,8)")
-CALL_THERE(there_jmp, "lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:")
+CALL_THERE(there_trap, BY_SYSCALL)
+CALL_THERE(there_call, BY_CALL)
+CALL_THERE(there_nr, BY_NUMBER)
+CALL_THERE(there_jmp, BY_JUMP)
 
 static long (*const there[])(long nr, long a, long b, long c) = {
 	there_trap, there_call, there_nr, there_jmp,
