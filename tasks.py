@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from unilinux.cli import boots, budget, catalogue, checks, images, measure, minimise, patches, setup
-from unilinux.cli.choice import Choice, helps, taking
+from unilinux.cli.choice import Choice, helps, repeatable, taking
 from unilinux.cli.diff import diff as diff_images
 from unilinux.cli.ladder import ladder as climb
 from unilinux.cli.observe import observe as look
@@ -38,7 +38,7 @@ def _image_task(
     return lambda function: task(
         taking(*options)(function),
         name=name,
-        iterable=(*iterable, *(option for option in options if option == "forward")),
+        iterable=(*iterable, *repeatable(*options)),
         help={**helps(*options), **_ANSWER, **(help or {})},
     )
 

@@ -64,6 +64,11 @@ def helps(*options: str) -> Mapping[str, str]:
     return {name: hints[name].__metadata__[0] for name in options}
 
 
+def repeatable(*options: str) -> tuple[str, ...]:
+    """Those of these options that may be given more than once."""
+    return tuple(field.name for field in fields(Choice) if field.name in options and isinstance(field.default, tuple))
+
+
 def taking(*options: str) -> Callable[[Callable[Concatenate[Choice, P], None]], Callable[..., None]]:
     """Decorate a command that takes a :class:`Choice`, so that it takes these ``options`` of one instead.
 

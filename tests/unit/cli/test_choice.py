@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from unilinux.cli.choice import Choice, helps, taking
+from unilinux.cli.choice import Choice, helps, repeatable, taking
 
 
 @pytest.fixture
@@ -47,3 +47,8 @@ def test_an_option_that_it_does_not_take(do: Mock, command: Callable[..., None])
 def test_each_option_has_a_help() -> None:
     names = list(Choice.__dataclass_fields__)
     assert [name for name, text in helps(*names).items() if not text] == []
+
+
+def test_repeatable_options() -> None:
+    assert repeatable("app", "kernel", "forward") == ("forward",)
+    assert repeatable("app", "kernel") == ()
