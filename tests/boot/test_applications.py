@@ -18,7 +18,7 @@ from unilinux.fetch.fetcher import Fetcher
 from unilinux.fetch.unpack import unpack, unpack_package
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.source import find_kernel
-from unilinux.minimise.proof import BootProver, Proof
+from unilinux.minimise.boot_test import BootTestResult, ImageBootTest
 from unilinux.vm.accel import Accelerator
 
 PROJECT = Path(__file__).parents[2]
@@ -46,14 +46,14 @@ def test_verify(app: str) -> None:
     assert answer["image"]["app"] == app
 
 
-def proof(app: str, profile: str | None, evidence: Path) -> Proof:
+def proof(app: str, profile: str | None, evidence: Path) -> BootTestResult:
     """All checks of an application, those of its workload included, on its usual or another profile."""
     plan = make_plan(Request(app=app, profile=profile), Layout.of(PROJECT, os.environ))
     built = invoke_json("build", "--app", app, "--profile", plan.profile.name)
     plan = plan.forwarding(plan.app.manifest.run.ports)
     tcg = Accelerator(name="tcg", reason="tests")
-    prover = BootProver(plan=plan, accelerator=tcg, evidence=evidence, tick=None)
-    return prover.prove(Path(built["artifacts"]["vmlinux"]["path"]), timeout_s=60)
+    boot_test = ImageBootTest(plan=plan, accelerator=tcg, evidence=evidence, tick=None)
+    return boot_test.run(Path(built["artifacts"]["vmlinux"]["path"]), timeout_s=60)
 
 
 @pytest.mark.parametrize("app", ["nginx", "redis"])

@@ -14,7 +14,7 @@ from tests.boot.test_applications import invoke_json, proof
 from unilinux.core.events import Event, NullSink, Progress, StepFinished
 from unilinux.image.request import Request, make_plan
 from unilinux.minimise.candidates import keep_list, option_symbols
-from unilinux.minimise.profile import profile_text
+from unilinux.minimise.profile_toml import profile_text
 from unilinux.minimise.search import Job, minimise
 from unilinux.vm.accel import Accelerator
 
@@ -72,9 +72,9 @@ def test_an_interrupted_search_goes_on_where_it_was(job: Job, workshop: Workshop
     assert found.made == len(tried) - 1  # what was known wasn't tried again
     assert found.finding.shrunk.minimal
     assert {"SHMEM", "INOTIFY_USER"} <= found.finding.shrunk.taken.keys()
-    assert found.finding.shrunk.verdict.sizes is not None
-    assert found.baseline.verdict.sizes is not None
-    assert found.finding.shrunk.verdict.sizes.bzimage < found.baseline.verdict.sizes.bzimage
+    assert found.finding.shrunk.result.sizes is not None
+    assert found.baseline.result.sizes is not None
+    assert found.finding.shrunk.result.sizes.bzimage < found.baseline.result.sizes.bzimage
 
     path = workshop.layout.profiles / f"{found.finding.name}.toml"
     path.write_text(profile_text(found.finding))

@@ -12,8 +12,8 @@ from unilinux.core.errors import UsageError, VerifyError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
-from unilinux.observe.evidence import Evidence
 from unilinux.observe.observe import Observation
+from unilinux.observe.usage import Usage
 
 pytestmark = [pytest.mark.boot]
 
@@ -73,5 +73,5 @@ def test_a_gate_cannot_be_watched(hello_image: Image, tmp_path: Path) -> None:
         Observation(image=hello_image, evidence=tmp_path, store=store).run()
 
 
-def _object(seen: Evidence, path: str) -> tuple[str, ...]:
+def _object(seen: Usage, path: str) -> tuple[str, ...]:
     return next(one.used for one in seen.objects if one.path == path)

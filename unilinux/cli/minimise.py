@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from unilinux.core.suggest import did_you_mean
 from unilinux.image.pipeline import Variant
 from unilinux.image.request import Plan
 from unilinux.machine.spec import LEAST_MEMORY_MIB
+from unilinux.minimise.boot_test import ImageBootTest
 from unilinux.minimise.candidates import keep_list
-from unilinux.minimise.evidence import Seen, read_evidence
-from unilinux.minimise.profile import profile_text
-from unilinux.minimise.proof import BootProver
+from unilinux.minimise.profile_toml import profile_text
 from unilinux.minimise.search import Job, Outcome
 from unilinux.minimise.search import minimise as search
+from unilinux.observe.observe import USAGE_FILE
+from unilinux.observe.usage import SymbolUsage, Usage
 from unilinux.vm.choice import choose_accelerator
 
-OBSERVED_FILE = "observed.json"
 _MEMORY_TIMEOUT_S = 30.0
 _FINAL_BOOTS = 3
 
@@ -75,7 +75,7 @@ def minimise(
             pipeline=pipeline(here),
             accelerator=choose_accelerator("auto", here.layout.cache),
             progress=here.progress,
-            seen=_seen(here, plan, evidence),
+            usage=_usage(here, plan, evidence),
             keep=keep_list(_kept_by_user(here, plan, keep)),
             budget_s=budget_minutes * 60 or None,
         )
@@ -93,12 +93,12 @@ def _without_unused_calls(plan: Plan) -> Plan:
     return replace(plan, entry=replace(plan.entry, kept="used"))
 
 
-def _seen(here: Session, plan: Plan, evidence: str) -> Seen:
+def _usage(here: Session, plan: Plan, evidence: str) -> Mapping[str, SymbolUsage]:
     """What ``--evidence`` names, else what ``./x observe`` left beside the image, else nothing."""
     if evidence:
-        return read_evidence(Path(evidence))
-    usual = here.layout.build / plan.name / OBSERVED_FILE
-    return read_evidence(usual) if usual.is_file() else Seen()
+        return Usage.read(Path(evidence)).symbols
+    usual = here.layout.build / plan.name / USAGE_FILE
+    return Usage.read(usual).symbols if usual.is_file() else {}
 
 
 def _kept_by_user(here: Session, plan: Plan, keep: Sequence[str]) -> dict[str, str]:
@@ -129,15 +129,15 @@ def _write(here: Session, job: Job, outcome: Outcome) -> Path:
     variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
     with here.progress.step("build", f"building {finding.name} as it will be from now on"):
         image = pipeline(here).build(job.plan, variant=variant)
-    prover = BootProver(
+    boot_test = ImageBootTest(
         plan=plan, accelerator=job.accelerator, evidence=evidence_folder(image.folder, "proof"), tick=None
     )
     for number in range(1, _FINAL_BOOTS + 1):
-        proof = prover.prove(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
-        if not proof.ok:
+        result = boot_test.run(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
+        if not result.ok:
             raise VerifyError(
                 f"what was found does not pass when it is built from nothing (boot {number} of {_FINAL_BOOTS})",
-                details=[proof.failure],
+                details=[result.failure],
                 hint=f"no profile was written; the image is {image.folder}",
             )
     path = here.layout.profiles / f"{finding.name}.toml"

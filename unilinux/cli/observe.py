@@ -12,8 +12,8 @@ from unilinux.cli.images import build_image
 from unilinux.cli.observe_text import evidence_text, symbol_text
 from unilinux.cli.session import Session, session
 from unilinux.core.files import write_atomically
-from unilinux.observe.evidence import Evidence
-from unilinux.observe.observe import EVIDENCE_FILE, Observation
+from unilinux.observe.observe import USAGE_FILE, Observation
+from unilinux.observe.usage import Usage
 
 # What an application does on a kernel that lacks something says nothing of what it would use.
 GENEROUS = "server"
@@ -30,7 +30,7 @@ def observe(project: Path, choice: Choice, *, symbol: str, as_json: bool, verbos
             here.answer(evidence.document(), lambda: evidence_text(evidence))
 
 
-def observed(here: Session, choice: Choice) -> Evidence:
+def observed(here: Session, choice: Choice) -> Usage:
     """The evidence of an application, in ring 3; it is also written to ``build/APP-PROFILE/observed.json``.
 
     Without a profile the kernel is that of :data:`GENEROUS`. Raises as :meth:`Observation.run`.
@@ -40,7 +40,7 @@ def observed(here: Session, choice: Choice) -> Evidence:
     plan = plan.forwarding(plan.app.manifest.run.ports)
     image = build_image(here, plan)
     evidence = Observation(image=image, evidence=evidence_folder(image.folder, "observe"), store=here.new_store()).run()
-    path = here.layout.build / f"{choice.app}-{plan.profile.name}" / EVIDENCE_FILE
+    path = here.layout.build / f"{choice.app}-{plan.profile.name}" / USAGE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(evidence.document(), indent=1) + "\n")
     return evidence

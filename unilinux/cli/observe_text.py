@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from unilinux.observe.coverage import BOOT, IDLE, USED, ObjectUse
-from unilinux.observe.evidence import UNSEEN, Evidence, SymbolEvidence, call_lines, object_line
 from unilinux.observe.trace import INIT
+from unilinux.observe.usage import UNSEEN, SymbolUsage, Usage, call_lines, object_line
 
 _DEAREST = 15
 
 
-def evidence_text(evidence: Evidence) -> str:
+def evidence_text(evidence: Usage) -> str:
     """The system calls, what was asked for in vain, what ran, and the symbols by their evidence."""
     image = evidence.image
     in_use = evidence.with_status(USED)
@@ -30,7 +30,7 @@ def evidence_text(evidence: Evidence) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def symbol_text(one: SymbolEvidence) -> str:
+def symbol_text(one: SymbolUsage) -> str:
     """All evidence of one symbol."""
     state = {
         USED: "used",
@@ -42,20 +42,20 @@ def symbol_text(one: SymbolEvidence) -> str:
     return "\n".join([f"{one.symbol}: {state}{size}", *(f"  {line}" for line in one.lines)])
 
 
-def _calls(title: str, evidence: Evidence, *, of_init: bool) -> list[str]:
+def _calls(title: str, evidence: Usage, *, of_init: bool) -> list[str]:
     calls = [call for call in evidence.calls if (call.by == INIT) == of_init]
     total, kinds = sum(call.count for call in calls), len({call.name for call in calls})
     return [f"{title}: {total:,}, {kinds} different", *(f"  {line}" for line in call_lines(calls))]
 
 
-def _vain(evidence: Evidence) -> list[str]:
+def _vain(evidence: Usage) -> list[str]:
     lines = [
-        f"  {one.what}" + (f"  (needs {', '.join(one.symbols)})" if one.symbols else "") for one in evidence.in_vain
+        f"  {one.what}" + (f"  (needs {', '.join(one.symbols)})" if one.symbols else "") for one in evidence.unavailable
     ]
     return ["asked for in vain", *lines] if lines else []
 
 
-def _objects(evidence: Evidence) -> list[str]:
+def _objects(evidence: Usage) -> list[str]:
     known = [use for use in evidence.objects if evidence.sizes.get(use.path)]
     ran = [use for use in known if use.used]
     functions = _count(known, USED), _count(known, BOOT), _count(known, IDLE)
@@ -71,19 +71,19 @@ def _count(objects: Iterable[ObjectUse], state: str) -> int:
     return sum(len(getattr(use, state)) for use in objects)
 
 
-def _first(one: SymbolEvidence) -> str:
+def _first(one: SymbolUsage) -> str:
     more = len(one.lines) - 1
     return one.lines[0] + (f"; {more} more" if more else "") if one.lines else ""
 
 
-def _symbols(title: str, symbols: tuple[SymbolEvidence, ...]) -> list[str]:
+def _symbols(title: str, symbols: tuple[SymbolUsage, ...]) -> list[str]:
     """A line each: the bytes of the objects that would go, the name, and the first evidence."""
     return [f"{title}: {len(symbols)}", *(f"  {one.size:>9,}  {one.symbol:28} {_first(one)}" for one in symbols)]
 
 
-def _unseen(evidence: Evidence) -> list[str]:
+def _unseen(evidence: Usage) -> list[str]:
     return [f"symbols that bring no code of their own, about which observing tells nothing: {_total(evidence)}"]
 
 
-def _total(evidence: Evidence) -> int:
+def _total(evidence: Usage) -> int:
     return len(evidence.with_status(UNSEEN))

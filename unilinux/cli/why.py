@@ -23,7 +23,7 @@ from unilinux.kconfig.ancestry import Ancestor, Asker, ancestry, askers
 from unilinux.kconfig.variation import Variation
 from unilinux.machine.compose import compose
 from unilinux.measure.bill import Bill, Difference, cost_of, functions_of
-from unilinux.observe.observe import EVIDENCE_FILE
+from unilinux.observe.observe import USAGE_FILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def why(
             observed=_observed(here.layout.build, plan, name),
             refusal=found.refusal,
         )
-        looked = any(here.layout.build.glob(f"{plan.app.manifest.name}-*/{EVIDENCE_FILE}"))
+        looked = any(here.layout.build.glob(f"{plan.app.manifest.name}-*/{USAGE_FILE}"))
         if not looked and found.explanation.state.value not in ("", "n") and build:
             answer = replace(answer, observed=_look(here, choice, plan, name))
         if found.without is not None and answer.refusal is None and build:
@@ -138,7 +138,7 @@ def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
     others = sorted(path.name for path in build.glob(f"{plan.app.manifest.name}-*"))
     for name in dict.fromkeys((plan.name, *others)):
         try:
-            found = json.loads((build / name / EVIDENCE_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
+            found = json.loads((build / name / USAGE_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         if isinstance(found, dict):

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 from unilinux.core.files import explained_disk_errors
-from unilinux.minimise.verdict import Verdict
+from unilinux.minimise.result import TrialResult
 
 
 class Journal:
     """Verdicts by the digest of the configuration, a JSON line each.
 
-    ``context`` stands for all else that a verdict depends on: the kernel tree, the
+    ``context`` stands for all else that a result depends on: the kernel tree, the
     application, its checks. Verdicts of other contexts stay in the file and count for
     nothing. A line that a dying process left half-written is passed over.
 
@@ -23,22 +23,22 @@ class Journal:
     def __init__(self, path: Path, context: str) -> None:
         self._path = path
         self._context = context
-        self._verdicts = dict(_read(path, context))
+        self._results = dict(_read(path, context))
 
     def __len__(self) -> int:
-        return len(self._verdicts)
+        return len(self._results)
 
-    def find(self, digest: str) -> Verdict | None:
-        """The verdict on a configuration, if it was tried."""
-        return self._verdicts.get(digest)
+    def find(self, digest: str) -> TrialResult | None:
+        """The result for a configuration, if it was tried."""
+        return self._results.get(digest)
 
-    def add(self, digest: str, verdict: Verdict, label: str) -> None:
-        """Keep a verdict; it is on the disk when this returns. ``label`` is for people who read the file.
+    def add(self, digest: str, result: TrialResult, label: str) -> None:
+        """Keep a result; it is on the disk when this returns. ``label`` is for people who read the file.
 
         :raise HostError: the disk is full.
         """
-        self._verdicts[digest] = verdict
-        entry = {"context": self._context, "config": digest, "label": label, **verdict.to_json()}
+        self._results[digest] = result
+        entry = {"context": self._context, "config": digest, "label": label, **result.to_json()}
         with explained_disk_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # On a line of its own even behind one that was cut off.
@@ -56,8 +56,8 @@ def _ends_whole(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _read(path: Path, context: str) -> list[tuple[str, Verdict]]:
-    found: list[tuple[str, Verdict]] = []
+def _read(path: Path, context: str) -> list[tuple[str, TrialResult]]:
+    found: list[tuple[str, TrialResult]] = []
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def _read(path: Path, context: str) -> list[tuple[str, Verdict]]:
         try:
             entry = json.loads(line)
             if entry["context"] == context:
-                found.append((entry["config"], Verdict.from_json(entry)))
+                found.append((entry["config"], TrialResult.from_json(entry)))
         except (ValueError, KeyError, TypeError):
             continue
     return found

@@ -19,17 +19,17 @@ from unilinux.kconfig.varying import Varying, varying
 from unilinux.kernel.kbuild import compile_objects, link_image
 from unilinux.kernel.make import tool_versions
 from unilinux.kernel.source import KernelTree
-from unilinux.minimise.bench import Built, kernel_bench, sizes_of
+from unilinux.minimise.boot_test import ImageBootTest
 from unilinux.minimise.candidates import kept_here, option_symbols, options, removals
-from unilinux.minimise.evidence import Seen
+from unilinux.minimise.incremental import Built, incremental_builder, sizes_of
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.profile import Finding, profile_files
-from unilinux.minimise.proof import BootProver
+from unilinux.minimise.profile_toml import Finding, profile_files
 from unilinux.minimise.shrink import Shrunk, shrink
 from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
+from unilinux.observe.usage import SymbolUsage
 from unilinux.vm.accel import Accelerator
 
-# What the journal's verdicts depend on besides the code: to be raised when checks become stricter.
+# What the journal's results depend on besides the code: to be raised when checks become stricter.
 _RULES = 1
 # The application that sleeps on a timer and ends, which proves that the clock ticks.
 _CLOCK_APP = "hello"
@@ -39,7 +39,8 @@ _CLOCK_APP = "hello"
 class Job:
     """What to minimise, and how long it may take (seconds; None: to the end).
 
-    ``folder`` has the bench and the journal, and keeps them between runs.
+    ``folder`` has the builder and the journal, and keeps them between runs. ``usage`` is what ``./x observe``
+    saw, by symbol: symbols that system calls use aren't taken away together with the others.
     """
 
     folder: Path
@@ -48,7 +49,7 @@ class Job:
     accelerator: Accelerator
     progress: Progress
     keep: Mapping[str, str]
-    seen: Seen = field(default_factory=Seen)
+    usage: Mapping[str, SymbolUsage] = field(default_factory=dict)
     budget_s: float | None = None
 
 
@@ -80,27 +81,27 @@ def minimise(job: Job) -> Outcome:
     original = pipeline.config(plan)
     context = _context(plan, tree, contents.archive, tick, syscalls)
     journal = Journal(job.folder / "journal.jsonl", context)
-    prover = BootProver(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
+    boot_test = ImageBootTest(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
     with (
-        kernel_bench(
-            job.folder / "bench",
+        incremental_builder(
+            job.folder / "builder",
             tree,
             contents.archive,
             seed=lambda: compile_objects(tree, original.config, store=pipeline.store),
             progress=job.progress,
             syscalls=syscalls,
-        ) as bench,
+        ) as builder,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):
         baseline = known_baseline(
             job.folder / "baseline.json",
             f"{context} {original.digest}",
             lambda: find_baseline(
-                lambda: _original(pipeline, tree, original, contents.archive, syscalls), prover, job.progress
+                lambda: _original(pipeline, tree, original, contents.archive, syscalls), boot_test, job.progress
             ),
             job.progress,
         )
-        trials = KernelTrials(variations, bench, prover, baseline=baseline, journal=journal, progress=job.progress)
+        trials = KernelTrials(variations, builder, boot_test, baseline=baseline, journal=journal, progress=job.progress)
         shrunk = _shrink(
             job, variations, trials, baseline, lambda: deadline is not None and time.monotonic() > deadline
         )
@@ -112,7 +113,7 @@ def minimise(job: Job) -> Outcome:
         shrunk=shrunk,
         keep=keep,
         trials=len(journal),
-        seen=job.seen,
+        usage=job.usage,
     )
     return Outcome(finding=finding, variation=variation, baseline=baseline, made=trials.made)
 
@@ -124,16 +125,16 @@ def _shrink(
     original = variations.original
     return shrink(
         trials,
-        baseline.verdict,
+        baseline.result,
         removals(variations.settings(), original, removable_from=files, keep=job.keep),
         options(original, _known(variations), removable_from=files, keep=job.keep),
         out_of_time=out_of_time,
-        used=job.seen.used,
+        used=frozenset(name for name, one in job.usage.items() if one.is_called),
     )
 
 
 def _original(pipeline: Pipeline, tree: KernelTree, config: Resolved, archive: Path, syscalls: Sequence[int]) -> Built:
-    """The original out of the store: the bench compiles nothing that the first trial would undo."""
+    """The original out of the store: the builder compiles nothing that the first trial would undo."""
     objects = compile_objects(tree, config.config, store=pipeline.store)
     image = link_image(tree, objects, archive, store=pipeline.store, syscalls=syscalls)
     return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, image.bzimage))
@@ -168,7 +169,7 @@ def _clock(job: Job) -> Contents | None:
 
 
 def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None, syscalls: Sequence[int]) -> str:
-    """Stands for all that a verdict depends on, besides the configuration."""
+    """Stands for all that a result depends on, besides the configuration."""
     manifest = plan.app.manifest
     whole = {
         "rules": _RULES,

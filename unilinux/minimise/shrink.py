@@ -1,4 +1,4 @@
-"""The search: what can go, and which values make it smaller. Knows no kernel, only verdicts.
+"""The search: what can go, and which values make it smaller. Knows no kernel, only results.
 
 Each build is dear and each change may touch all objects, so everything is tried at
 once: the values that make it smaller, and without all symbols that nothing speaks
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unilinux.minimise.candidates import Move, Option
-from unilinux.minimise.verdict import Sizes, Trials, Verdict
+from unilinux.minimise.result import Sizes, TrialResult, Trials
 
 # bzImage is padded: what differs by less is no gain or loss.
 NOISE_BYTES = 512
@@ -34,7 +34,7 @@ class Shrunk:
     """
 
     changes: Mapping[str, str]
-    verdict: Verdict
+    result: TrialResult
     taken: Mapping[str, str]
     stays: Mapping[str, str]
     minimal: bool
@@ -43,7 +43,7 @@ class Shrunk:
 
 @dataclass(slots=True)
 class _State:
-    verdict: Verdict
+    result: TrialResult
     changes: dict[str, str] = field(default_factory=dict)
     taken: dict[str, str] = field(default_factory=dict)
     stays: dict[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class _State:
 
 def shrink(
     trials: Trials,
-    baseline: Verdict,
+    baseline: TrialResult,
     removals: Sequence[Move],
     options: Sequence[Option],
     *,
@@ -102,7 +102,7 @@ def _result(
         untried = (*undecided, *open_still)
     return Shrunk(
         changes=dict(state.changes),
-        verdict=state.verdict,
+        result=state.result,
         taken=dict(state.taken),
         stays={name: why for name, why in state.stays.items() if name not in state.taken},
         minimal=minimal,
@@ -119,7 +119,7 @@ class _Search:
         """Take the option's value with the smallest image, if it is smaller than what there is."""
         if len(option.moves) == 1 and option.name in (*state.taken, *state.stays):
             return
-        best: tuple[Verdict, Move] | None = None
+        best: tuple[TrialResult, Move] | None = None
         reasons = []
         here = self._trials.effect(state.changes)
         for move in option.moves:
@@ -128,19 +128,19 @@ class _Search:
             if refusal or self._trials.effect(changes) == here:
                 reasons.append(refusal or f"{move.name} is so already")
                 continue
-            verdict = self._attempt(changes, _words(move))
-            against = best[0] if best else state.verdict
-            loss = "" if not verdict.ok else _loss(against, verdict, at_run_time=option.at_run_time and best is None)
-            if verdict.ok and not loss:
-                best = (verdict, move)
+            result = self._attempt(changes, _words(move))
+            against = best[0] if best else state.result
+            loss = "" if not result.ok else _loss(against, result, at_run_time=option.at_run_time and best is None)
+            if result.ok and not loss:
+                best = (result, move)
             else:
-                reasons.append(f"{_words(move)}: {verdict.reason or loss}")
+                reasons.append(f"{_words(move)}: {result.reason or loss}")
         if best is None:
             state.stays[option.name] = "; ".join(reasons)
         else:
-            verdict, move = best
+            result, move = best
             words = f"{_words(move)}: {option.why}"
-            self._accept(state, verdict, move.changes, dict.fromkeys((option.name, *move.changes), words), alone=True)
+            self._accept(state, result, move.changes, dict.fromkeys((option.name, *move.changes), words), alone=True)
 
     def change(self, state: _State, moves: Sequence[Move]) -> None:
         """Make as many of these changes as go, in as large groups as possible."""
@@ -148,11 +148,11 @@ class _Search:
         if not moves:
             return
         changes = _with(state, moves)
-        verdict = self._attempt(changes, _group_words(moves))
+        result = self._attempt(changes, _group_words(moves))
         same_will_do = len(moves) > 1 or moves[0].name not in state.for_bytes
-        loss = _loss(state.verdict, verdict, at_run_time=same_will_do) if verdict.ok else verdict.reason
+        loss = _loss(state.result, result, at_run_time=same_will_do) if result.ok else result.reason
         if not loss:
-            self._accept(state, verdict, changes, _told(moves, state.words), alone=len(moves) == 1)
+            self._accept(state, result, changes, _told(moves, state.words), alone=len(moves) == 1)
         elif len(moves) == 1:
             state.stays[moves[0].name] = loss
             state.settled[moves[0].name] = self._trials.effect(state.changes)
@@ -193,18 +193,18 @@ class _Search:
             return []
         return found
 
-    def _attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+    def _attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
         if self._out_of_time():
             raise _OutOfTimeError
         return self._trials.attempt(changes, label)
 
     def _accept(
-        self, state: _State, verdict: Verdict, changes: Mapping[str, str], taken: Mapping[str, str], *, alone: bool
+        self, state: _State, result: TrialResult, changes: Mapping[str, str], taken: Mapping[str, str], *, alone: bool
     ) -> None:
-        gain = _gain(state.verdict.sizes, verdict.sizes)
+        gain = _gain(state.result.sizes, result.sizes)
         state.taken.update({name: f"{words}{gain if alone else ''}" for name, words in taken.items()})
         state.changes.update(changes)
-        state.verdict = verdict
+        state.result = result
 
 
 def _told(moves: Sequence[Move], words: Mapping[str, str]) -> dict[str, str]:
@@ -216,7 +216,7 @@ def _with(state: _State, moves: Sequence[Move]) -> dict[str, str]:
     return {**state.changes, **{symbol: value for move in moves for symbol, value in move.changes.items()}}
 
 
-def _loss(before: Verdict, after: Verdict, *, at_run_time: bool) -> str:
+def _loss(before: TrialResult, after: TrialResult, *, at_run_time: bool) -> str:
     """Why the second isn't better, empty if it is; ``at_run_time``: as good in bytes is enough."""
     assert before.sizes is not None
     assert after.sizes is not None

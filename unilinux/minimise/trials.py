@@ -14,10 +14,10 @@ from unilinux.core.events import Progress
 from unilinux.core.files import write_atomically
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying
-from unilinux.minimise.bench import Bench, Built
+from unilinux.minimise.boot_test import BootTest, BootTestResult
+from unilinux.minimise.incremental import Built, KernelBuilder
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.proof import Proof, Prover
-from unilinux.minimise.verdict import Verdict
+from unilinux.minimise.result import TrialResult
 
 BASELINE_RUNS = 3
 # Before it is known how long a boot takes here.
@@ -35,7 +35,7 @@ class Baseline:
     those that all had; ``timeout_s`` is what each check of a trial gets.
     """
 
-    verdict: Verdict
+    result: TrialResult
     may_say: frozenset[str]
     must_say: frozenset[str]
     timeout_s: float
@@ -43,7 +43,7 @@ class Baseline:
     def to_json(self) -> dict[str, Any]:
         """Plain data, for :meth:`from_json`."""
         return {
-            "verdict": self.verdict.to_json(),
+            "result": self.result.to_json(),
             "may_say": sorted(self.may_say),
             "must_say": sorted(self.must_say),
             "timeout_s": self.timeout_s,
@@ -56,7 +56,7 @@ class Baseline:
         :raise KeyError: it lacks a value.
         """
         return cls(
-            verdict=Verdict.from_json(data["verdict"]),
+            result=TrialResult.from_json(data["result"]),
             may_say=frozenset(data["may_say"]),
             must_say=frozenset(data["must_say"]),
             timeout_s=float(data["timeout_s"]),
@@ -82,7 +82,7 @@ def known_baseline(path: Path, key: str, find: Callable[[], Baseline], progress:
     return found
 
 
-def find_baseline(build: Callable[[], Built], prover: Prover, progress: Progress) -> Baseline:
+def find_baseline(build: Callable[[], Built], boot_test: BootTest, progress: Progress) -> Baseline:
     """Build the original, as ``build`` does, and verify it three times.
 
     :raise VerifyError: verification fails, always or sometimes: there is nothing to go by.
@@ -92,32 +92,32 @@ def find_baseline(build: Callable[[], Built], prover: Prover, progress: Progress
     began = time.monotonic()
     with progress.step("baseline", f"building and verifying the original, {BASELINE_RUNS} times") as step:
         built = build()
-        proofs = []
+        boots = []
         for number in range(1, BASELINE_RUNS + 1):
             step.detail(f"boot {number} of {BASELINE_RUNS}")
-            proofs.append(prover.prove(built.vmlinux, timeout_s=_PATIENCE_S))
-    _require(proofs)
-    slowest = max(proof.seconds for proof in proofs)
+            boots.append(boot_test.run(built.vmlinux, timeout_s=_PATIENCE_S))
+    _require(boots)
+    slowest = max(boot.seconds for boot in boots)
     return Baseline(
-        verdict=Verdict(ok=True, sizes=built.sizes, seconds=time.monotonic() - began),
-        may_say=frozenset[str]().union(*(proof.said for proof in proofs)),
-        must_say=proofs[0].said.intersection(*(proof.said for proof in proofs)),
+        result=TrialResult(ok=True, sizes=built.sizes, seconds=time.monotonic() - began),
+        may_say=frozenset[str]().union(*(boot.said for boot in boots)),
+        must_say=boots[0].said.intersection(*(boot.said for boot in boots)),
         timeout_s=max(_LEAST_TIMEOUT_S, _SLACK * slowest),
     )
 
 
-def _require(proofs: list[Proof]) -> None:
-    failures = [proof.failure for proof in proofs if not proof.ok]
+def _require(boots: list[BootTestResult]) -> None:
+    failures = [boot.failure for boot in boots if not boot.ok]
     if not failures:
         return
-    if len(failures) == len(proofs):
+    if len(failures) == len(boots):
         raise VerifyError(
             "verification fails on the kernel to start from: there is nothing to minimise",
             details=[failures[0]],
             hint="mend it first: ./x verify shows what fails",
         )
     raise VerifyError(
-        f"verification is flaky: it failed in {len(failures)} of {len(proofs)} boots of the same kernel, "
+        f"verification is flaky: it failed in {len(failures)} of {len(boots)} boots of the same kernel, "
         "so that a failure would say nothing about a symbol",
         details=list(dict.fromkeys(failures)),
         hint="make it reliable first: ./x verify, several times",
@@ -125,21 +125,21 @@ def _require(proofs: list[Proof]) -> None:
 
 
 class KernelTrials:
-    """Trials of variations of one configuration; see :class:`unilinux.minimise.verdict.Trials`."""
+    """Trials of variations of one configuration; see :class:`unilinux.minimise.result.Trials`."""
 
     def __init__(
         self,
         varying: Varying,
-        bench: Bench,
-        prover: Prover,
+        builder: KernelBuilder,
+        boot_test: BootTest,
         *,
         baseline: Baseline,
         journal: Journal,
         progress: Progress,
     ) -> None:
         self._varying = varying
-        self._bench = bench
-        self._prover = prover
+        self._builder = builder
+        self._boot_test = boot_test
         self._baseline = baseline
         self._journal = journal
         self._progress = progress
@@ -161,40 +161,40 @@ class KernelTrials:
         """Why Kconfig doesn't allow a change."""
         return next((one.reason for one in self.variation(changes).refused if one.symbol == name), "")
 
-    def attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+    def attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
         """Build, boot and verify, unless the journal knows what comes of it."""
         resolved = self.variation(changes).resolved
         with self._progress.step("trial", f"trying {label}") as step:
-            verdict = self._journal.find(resolved.digest)
-            if verdict is None:
+            result = self._journal.find(resolved.digest)
+            if result is None:
                 began = time.monotonic()
-                verdict = replace(self._find_out(resolved.config), seconds=round(time.monotonic() - began, 1))
-                self._journal.add(resolved.digest, verdict, label)
+                result = replace(self._find_out(resolved.config), seconds=round(time.monotonic() - began, 1))
+                self._journal.add(resolved.digest, result, label)
                 self.made += 1
             else:
                 step.cached()
-            sizes = f"{verdict.sizes.bzimage:,} bytes" if verdict.sizes else "not built"
-            step.detail(f"{sizes}: {verdict.reason or 'passes'}")
-        self._progress.note(f"{label}: {verdict.reason or f'passes with {sizes}'}")
-        return verdict
+            sizes = f"{result.sizes.bzimage:,} bytes" if result.sizes else "not built"
+            step.detail(f"{sizes}: {result.reason or 'passes'}")
+        self._progress.note(f"{label}: {result.reason or f'passes with {sizes}'}")
+        return result
 
-    def _find_out(self, config: str) -> Verdict:
+    def _find_out(self, config: str) -> TrialResult:
         try:
-            built = self._bench.build(config)
+            built = self._builder.build(config)
         except (BuildError, ConfigError) as error:
             said = next(iter(error.details), "")
-            return Verdict(ok=False, reason=f"it can't be built: {said or error.message}")
-        failure = self._failure(self._prover.prove(built.vmlinux, timeout_s=self._baseline.timeout_s))
+            return TrialResult(ok=False, reason=f"it can't be built: {said or error.message}")
+        failure = self._failure(self._boot_test.run(built.vmlinux, timeout_s=self._baseline.timeout_s))
         if failure:
             # A host that was busy with something else must not decide about a symbol.
-            failure = self._failure(self._prover.prove(built.vmlinux, timeout_s=self._baseline.timeout_s))
-        return Verdict(ok=not failure, reason=failure, sizes=built.sizes)
+            failure = self._failure(self._boot_test.run(built.vmlinux, timeout_s=self._baseline.timeout_s))
+        return TrialResult(ok=not failure, reason=failure, sizes=built.sizes)
 
-    def _failure(self, proof: Proof) -> str:
-        if not proof.ok:
-            return proof.failure
-        new = sorted(proof.said - self._baseline.may_say)
+    def _failure(self, boot: BootTestResult) -> str:
+        if not boot.ok:
+            return boot.failure
+        new = sorted(boot.said - self._baseline.may_say)
         if new:
             return f"the console says what it did not say before: {new[0]!r}"
-        missing = sorted(self._baseline.must_say - proof.said)
+        missing = sorted(self._baseline.must_say - boot.said)
         return f"the console no longer says {missing[0]!r}" if missing else ""

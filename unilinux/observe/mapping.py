@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from unilinux.measure.size import UNKNOWN
-from unilinux.observe.calls import SystemCall
 from unilinux.observe.coverage import BOOT, IDLE, USED, KernelFunction, ObjectUse
-from unilinux.observe.evidence import Evidence, InVain, SymbolEvidence, call_lines, object_line, status_of
 from unilinux.observe.makefiles import Gates
-from unilinux.observe.record import Recording
 from unilinux.observe.sources import Providers, Sources
+from unilinux.observe.syscalls import SystemCall
 from unilinux.observe.trace import CallUse
+from unilinux.observe.traced_boot import Trace
+from unilinux.observe.usage import SymbolUsage, Unavailable, Usage, call_lines, object_line, status_of
 
 # Where the stubs of system calls that a kernel doesn't have are (COND_SYSCALL).
 _ABSENT = "kernel/sys_ni.o"
@@ -26,7 +26,7 @@ _PATHS_BELOW = ("open", "openat", "openat2", "stat", "lstat", "newfstatat", "sta
 class Mapper:
     """Maps what was recorded of one kernel: ``symbols`` are those that are on in it."""
 
-    recording: Recording
+    recording: Trace
     functions: tuple[KernelFunction, ...]
     table: Mapping[int, SystemCall]
     sizes: Mapping[str, int]
@@ -34,7 +34,7 @@ class Mapper:
     gates: Gates
     sources: Sources
 
-    def evidence(self, image: Mapping[str, Any]) -> Evidence:
+    def evidence(self, image: Mapping[str, Any]) -> Usage:
         """What was seen of each symbol."""
         calls_of = self._calls_by_symbol()
         objects_of = self._objects_by_symbol()
@@ -43,22 +43,22 @@ class Mapper:
             name: self._symbol(name, calls_of.get(name, []), objects_of.get(name, []), functions_of.get(name, []))
             for name in self.symbols
         }
-        return Evidence(
+        return Usage(
             image=image,
             calls=self.recording.calls,
             objects=self.recording.objects,
             sizes={use.path: self.sizes.get(use.path, 0) for use in self.recording.objects},
             symbols=symbols,
-            in_vain=tuple(self._in_vain()),
+            unavailable=tuple(self._in_vain()),
         )
 
     def _symbol(
         self, name: str, calls: list[CallUse], objects: list[ObjectUse], functions: list[ObjectUse]
-    ) -> SymbolEvidence:
+    ) -> SymbolUsage:
         uses = [(object_line(use), use) for use in objects]
         uses += [(f"{object_line(use)}, under #ifdef", use) for use in functions]
         uses.sort(key=lambda entry: (-len(entry[1].used), -len(entry[1].boot), entry[0]))
-        return SymbolEvidence(
+        return SymbolUsage(
             symbol=name,
             status=status_of([*(USED for _ in calls), *(_state(use) for _, use in uses)]),
             calls=call_lines(calls),
@@ -126,7 +126,7 @@ class Mapper:
             wanted = None
         return () if wanted is None else (wanted,)
 
-    def _in_vain(self) -> Iterable[InVain]:
+    def _in_vain(self) -> Iterable[Unavailable]:
         absent = [
             call
             for call in self.recording.calls
@@ -137,12 +137,12 @@ class Mapper:
         for call in absent:
             home = homes.get(entries[call.number])
             needed = self.gates.needs(home) - frozenset(self.symbols) if home else frozenset[str]()
-            yield InVain(call_lines([call])[0], tuple(sorted(needed)))
+            yield Unavailable(call_lines([call])[0], tuple(sorted(needed)))
         for call in self.recording.calls:
             refused = {"EAFNOSUPPORT", "ENOPROTOOPT", "EOPNOTSUPP", "ENOTTY", "ENODEV"} & call.failures.keys()
             missing = call.name in _PATHS_BELOW and call.detail and "ENOENT" in call.failures
             if (refused or missing) and call not in absent:
-                yield InVain(call_lines([call])[0], ())
+                yield Unavailable(call_lines([call])[0], ())
 
     def _entry(self, call: CallUse) -> str:
         row = self.table.get(call.number)

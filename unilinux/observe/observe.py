@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import unilinux.observe.calls
 import unilinux.observe.constants
 import unilinux.observe.coverage
-import unilinux.observe.evidence
 import unilinux.observe.makefiles
 import unilinux.observe.mapping
-import unilinux.observe.program
-import unilinux.observe.record
 import unilinux.observe.sources
+import unilinux.observe.syscalls
 import unilinux.observe.trace
+import unilinux.observe.traced_boot
+import unilinux.observe.unwind
+import unilinux.observe.usage
 from unilinux.app.build import SYMBOLS
 from unilinux.core import command
 from unilinux.core.errors import UsageError
@@ -30,21 +30,21 @@ from unilinux.kernel.make import OBJECTS
 from unilinux.measure.counter import build_plugin
 from unilinux.measure.kernel import read_kernel
 from unilinux.measure.size import measure_size
-from unilinux.observe.calls import read_table
 from unilinux.observe.constants import read_constants
 from unilinux.observe.coverage import read_functions
-from unilinux.observe.evidence import Evidence
 from unilinux.observe.makefiles import Gates
 from unilinux.observe.mapping import Mapper
-from unilinux.observe.program import Program, read_program
-from unilinux.observe.record import Subject, record
 from unilinux.observe.sources import Sources
+from unilinux.observe.syscalls import read_table
+from unilinux.observe.traced_boot import GuestSymbols, traced_boot
+from unilinux.observe.unwind import Unwinder, read_unwinder
+from unilinux.observe.usage import Usage
 from unilinux.verify.verify import Stop, check_machine
 from unilinux.vm.runner import Boot
 from unilinux.vm.tsc import host_tsc_khz
 from unilinux.vm.vm import Vm
 
-EVIDENCE_FILE = "observed.json"
+USAGE_FILE = "observed.json"
 
 _TREE = "linux"  # in the output of the kernel's source (KernelTree.path)
 # A guest that stops at each of its system calls is some hundred times slower.
@@ -52,14 +52,14 @@ _TIMEOUT_S = 300.0
 
 _CODE = (
     sys.modules[__name__],
-    unilinux.observe.calls,
+    unilinux.observe.syscalls,
     unilinux.observe.constants,
     unilinux.observe.coverage,
-    unilinux.observe.evidence,
+    unilinux.observe.usage,
     unilinux.observe.makefiles,
     unilinux.observe.mapping,
-    unilinux.observe.program,
-    unilinux.observe.record,
+    unilinux.observe.unwind,
+    unilinux.observe.traced_boot,
     unilinux.observe.sources,
     unilinux.observe.trace,
 )
@@ -73,7 +73,7 @@ class Observation:
     evidence: Path
     store: Store
 
-    def run(self) -> Evidence:
+    def run(self) -> Usage:
         """What was seen; out of the store, if the same image was observed with the same checks before.
 
         :raise UsageError: the image can't be observed: its system calls don't pass one function.
@@ -102,17 +102,17 @@ class Observation:
         def action(space: Workspace) -> None:
             space.step.detail("booting under the debugger")
             found = self._observe(plugin)
-            write_atomically(space.out / EVIDENCE_FILE, json.dumps(found.document(), indent=1) + "\n")
+            write_atomically(space.out / USAGE_FILE, json.dumps(found.document(), indent=1) + "\n")
 
-        return Evidence.read(self.store.run(step, action).path / EVIDENCE_FILE)
+        return Usage.read(self.store.run(step, action).path / USAGE_FILE)
 
-    def _observe(self, plugin: Path) -> Evidence:
+    def _observe(self, plugin: Path) -> Usage:
         image = self.image
         outputs = {output.name: output.path for output in image.steps}
         tree = outputs["kernel-tree"] / _TREE
         archive = outputs["kernel-objects"] / OBJECTS / "vmlinux.a"
         debug = image.folder / "vmlinux.debug"
-        subject = Subject(
+        guest = GuestSymbols(
             kernel=read_kernel(image.vmlinux, image.folder / "System.map"),
             functions=read_functions(debug, archive),
             table=read_table(tree),
@@ -122,14 +122,14 @@ class Observation:
         boot = Boot(
             machine=image.plan.machine, kernel=image.vmlinux, evidence=self.evidence, cmdline=image.plan.cmdline
         )
-        recording = record(boot, subject, plugin=plugin, tsc_khz=host_tsc_khz(), use=self._use)
+        recording = traced_boot(boot, guest, plugin=plugin, tsc_khz=host_tsc_khz(), use=self._use)
         config = parse_config((image.folder / "config").read_text(encoding="utf-8"))
         symbols = tuple(sorted(name for name, value in config.items() if value == "y"))
         known = frozenset(symbols)
         mapper = Mapper(
             recording=recording,
-            functions=subject.functions,
-            table=subject.table,
+            functions=guest.functions,
+            table=guest.table,
             sizes=measure_size(debug, archive).objects,
             symbols=symbols,
             gates=Gates(tree, known.__contains__),
@@ -158,13 +158,13 @@ def describe(image: Image) -> dict[str, Any]:
     }
 
 
-def _programs(image: Image, outputs: Mapping[str, Path]) -> dict[str, Program]:
+def _programs(image: Image, outputs: Mapping[str, Path]) -> dict[str, Unwinder]:
     """The programs of the application by their paths in the guest."""
     manifest = image.plan.app.manifest
     built = outputs[f"app-{manifest.name}"]
     library = _library(outputs["toolchain"] / "lib" / "libc.a")
     return {
-        file.path: read_program(built / SYMBOLS / file.build, library)
+        file.path: read_unwinder(built / SYMBOLS / file.build, library)
         for file in manifest.files
         if file.build is not None and (built / SYMBOLS / file.build).is_file()
     }

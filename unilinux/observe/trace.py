@@ -1,4 +1,4 @@
-"""Recording the system calls of a running guest, by breakpoints around the function that all of them pass.
+"""Trace the system calls of a running guest, by breakpoints around the function that all of them pass.
 
 In ring 3 every system call goes through do_syscall_64(regs, number). The guest isn't
 changed and its clocks stand still at each stop; a stop takes the host a millisecond or two.
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from unilinux.core.errors import VmError
-from unilinux.observe.calls import Arguments, SystemCall, detail, error_name
 from unilinux.observe.constants import Constants
-from unilinux.observe.program import Program
+from unilinux.observe.syscalls import Arguments, SystemCall, detail, error_name
+from unilinux.observe.unwind import Unwinder
 from unilinux.vm.gdbstub import GdbStub, MachineGoneError, Registers, UnreadableMemoryError
 
 DISPATCH = "do_syscall_64"
@@ -103,7 +103,7 @@ class CallTracer:
         *,
         table: Mapping[int, SystemCall],
         constants: Constants,
-        programs: Mapping[str, Program],
+        programs: Mapping[str, Unwinder],
     ) -> None:
         self.failure: VmError | None = None
         self._stub = stub
@@ -111,7 +111,7 @@ class CallTracer:
         self._after: int | None = None
         self._table, self._constants, self._programs = table, constants, programs
         self._by = INIT
-        self._program: Program | None = None
+        self._program: Unwinder | None = None
         self._under_way: dict[int, _Key] = {}
         self._tallies: dict[_Key, _Tally] = {}
 

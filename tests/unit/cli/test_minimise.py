@@ -14,14 +14,14 @@ from unilinux.core.layout import Layout
 from unilinux.image.request import Request, make_plan
 from unilinux.kconfig.resolved import Resolved, Source, SymbolState
 from unilinux.kconfig.variation import Variation
-from unilinux.minimise.profile import Finding
+from unilinux.minimise.profile_toml import Finding
+from unilinux.minimise.result import Sizes, TrialResult
 from unilinux.minimise.search import Job, Outcome
 from unilinux.minimise.shrink import Shrunk
 from unilinux.minimise.trials import Baseline
-from unilinux.minimise.verdict import Sizes, Verdict
 
 PROJECT = Path(__file__).parents[3]
-VERDICT = Verdict(ok=True, sizes=Sizes(vmlinux=6_000_000, bzimage=900_000, reach=8_000_000))
+RESULT = TrialResult(ok=True, sizes=Sizes(vmlinux=6_000_000, bzimage=900_000, reach=8_000_000))
 RESOLVED = Resolved(
     config="",
     kernel_version="6.12.117",
@@ -34,7 +34,7 @@ def outcome(*, minimal: bool) -> Outcome:
     untried = () if minimal else ("FUTEX", "EPOLL")
     shrunk = Shrunk(
         changes={"LOG_BUF_SHIFT": "12"},
-        verdict=VERDICT,
+        result=RESULT,
         taken={"LOG_BUF_SHIFT": "LOG_BUF_SHIFT=12"},
         stays={},
         minimal=minimal,
@@ -43,7 +43,7 @@ def outcome(*, minimal: bool) -> Outcome:
     return Outcome(
         finding=Finding(plan=plan, resolved=RESOLVED, shrunk=shrunk, keep={"BUG": "why"}, trials=20),
         variation=Variation(resolved=RESOLVED, changes=()),
-        baseline=Baseline(verdict=VERDICT, may_say=frozenset(), must_say=frozenset(), timeout_s=10.0),
+        baseline=Baseline(result=RESULT, may_say=frozenset(), must_say=frozenset(), timeout_s=10.0),
         made=12,
     )
 

@@ -14,13 +14,13 @@ from unilinux.cli.choice import Choice
 from unilinux.cli.observe_text import evidence_text, symbol_text
 from unilinux.core.layout import Layout
 from unilinux.observe.coverage import ObjectUse
-from unilinux.observe.evidence import Evidence, InVain, SymbolEvidence
 from unilinux.observe.observe import Observation
 from unilinux.observe.trace import CallUse
+from unilinux.observe.usage import SymbolUsage, Unavailable, Usage
 
 PROJECT = Path(__file__).parents[3]
 IMAGE = {"image": "toy-server-ring3-trap", "kernel": "6.12.117", "machine": "microvm", "ring": 3}
-EPOLL = SymbolEvidence(
+EPOLL = SymbolUsage(
     symbol="EPOLL",
     status="used",
     calls=("epoll_pwait in serve: 7 ×",),
@@ -31,11 +31,11 @@ EPOLL = SymbolEvidence(
 )
 SYMBOLS = (
     EPOLL,
-    SymbolEvidence(symbol="UNIX", status="boot", functions=("net/unix/af_unix.o: 1 of 9",), size=25_000),
-    SymbolEvidence(symbol="BPF", status="idle", functions=("kernel/bpf/core.o: none of 80",), size=21_000),
-    SymbolEvidence(symbol="HZ_100", status="unseen"),
+    SymbolUsage(symbol="UNIX", status="boot", functions=("net/unix/af_unix.o: 1 of 9",), size=25_000),
+    SymbolUsage(symbol="BPF", status="idle", functions=("kernel/bpf/core.o: none of 80",), size=21_000),
+    SymbolUsage(symbol="HZ_100", status="unseen"),
 )
-EVIDENCE = Evidence(
+USAGE = Usage(
     image=IMAGE,
     calls=(
         CallUse(by="init", number=1, name="write", count=8),
@@ -44,12 +44,12 @@ EVIDENCE = Evidence(
     objects=(ObjectUse(path="fs/eventpoll.o", used=("do_epoll_wait", "ep_poll"), idle=("a", "b")),),
     sizes={"fs/eventpoll.o": 10_000},
     symbols={one.symbol: one for one in SYMBOLS},
-    in_vain=(InVain("timerfd_create in tick: 1 ×, 1 × ENOSYS", ("TIMERFD",)),),
+    unavailable=(Unavailable("timerfd_create in tick: 1 ×, 1 × ENOSYS", ("TIMERFD",)),),
 )
 
 
 def test_the_text_has_calls_functions_and_symbols() -> None:
-    lines = evidence_text(EVIDENCE).splitlines()
+    lines = evidence_text(USAGE).splitlines()
     assert lines[0] == "toy-server-ring3-trap: Linux 6.12.117, microvm, ring 3"
     assert "system calls of the application: 7, 1 different" in lines
     assert "  timerfd_create in tick: 1 ×, 1 × ENOSYS  (needs TIMERFD)" in lines
@@ -71,9 +71,9 @@ def test_the_text_has_calls_functions_and_symbols() -> None:
     ],
 )
 def test_one_symbol(symbol: str, head: str) -> None:
-    text = symbol_text(EVIDENCE.of(symbol))
+    text = symbol_text(USAGE.of(symbol))
     assert text.splitlines()[0] == head
-    assert text.splitlines()[1:] == [f"  {line}" for line in EVIDENCE.of(symbol).lines]
+    assert text.splitlines()[1:] == [f"  {line}" for line in USAGE.of(symbol).lines]
 
 
 def test_the_evidence_is_written_beside_the_profiles_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_the_evidence_is_written_beside_the_profiles_image(monkeypatch: pytest.M
         return SimpleNamespace(folder=tmp_path / "image", plan=plan)
 
     monkeypatch.setattr(observe, "build_image", build_image)
-    monkeypatch.setattr(Observation, "run", lambda self: EVIDENCE)
+    monkeypatch.setattr(Observation, "run", lambda self: USAGE)
     here: Any = SimpleNamespace(layout=Layout(PROJECT, tmp_path, tmp_path / "build"), new_store=lambda: None)
-    assert observe.observed(here, Choice(app="nginx")) == EVIDENCE
+    assert observe.observed(here, Choice(app="nginx")) == USAGE
     (plan,) = built
     assert (plan.profile.name, plan.entry.ring, plan.entry.syscall) == ("server", 3, "trap")
     assert [forward.guest for forward in plan.machine.spec.forwards] == [80]
     written = tmp_path / "build/nginx-server/observed.json"
-    assert Evidence.from_document(json.loads(written.read_text())) == EVIDENCE
+    assert Usage.from_document(json.loads(written.read_text())) == USAGE

@@ -8,10 +8,10 @@ import pytest
 
 from unilinux.core.errors import HostError
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.verdict import Sizes, Verdict
+from unilinux.minimise.result import Sizes, TrialResult
 
-GOOD = Verdict(ok=True, sizes=Sizes(vmlinux=3, bzimage=1, reach=4), seconds=1.5)
-BAD = Verdict(ok=False, reason="http: refused")
+GOOD = TrialResult(ok=True, sizes=Sizes(vmlinux=3, bzimage=1, reach=4), seconds=1.5)
+BAD = TrialResult(ok=False, reason="http: refused")
 
 
 def test_verdicts_are_found_again(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from unilinux.core.errors import HostError
 from unilinux.minimise.candidates import Move, Option
+from unilinux.minimise.result import Sizes, TrialResult
 from unilinux.minimise.shrink import Shrunk, shrink
-from unilinux.minimise.verdict import Sizes, Verdict
 
 ALL = tuple("ABCDEFGHIJ")
 _BASE_BYTES = 100_000
@@ -46,17 +46,17 @@ class FakeTrials:
     def refused(self, changes: Mapping[str, str], name: str) -> str:
         return "it is selected" if changes.get(name) == "n" and name in self.on(changes) else ""
 
-    def attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+    def attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
         on = self.on(changes)
         self.tried.append(on)
         size = _BASE_BYTES + 1000 * len(on) + sum(self._sizes.get(pair, 0) for pair in changes.items())
         sizes = Sizes(vmlinux=2 * size, bzimage=size, reach=size)
         ok = self._works(on)
-        return Verdict(ok=ok, reason="" if ok else "the check fails", sizes=sizes)
+        return TrialResult(ok=ok, reason="" if ok else "the check fails", sizes=sizes)
 
-    def baseline(self) -> Verdict:
+    def baseline(self) -> TrialResult:
         size = _BASE_BYTES + 1000 * len(self.on({}))
-        return Verdict(ok=True, sizes=Sizes(vmlinux=2 * size, bzimage=size, reach=size))
+        return TrialResult(ok=True, sizes=Sizes(vmlinux=2 * size, bzimage=size, reach=size))
 
 
 def removal(name: str) -> Move:
@@ -217,7 +217,7 @@ def test_time_that_is_up_gives_the_best_so_far_and_what_was_not_tried() -> None:
     assert len(trials.tried) == 6
     assert not found.minimal
     assert found.untried
-    assert found.verdict.ok
+    assert found.result.ok
     assert {"A", "F"} <= trials.on(found.changes) < set(ALL)
 
 
@@ -230,7 +230,7 @@ def test_no_time_at_all_changes_nothing() -> None:
 
 def test_a_failure_of_the_host_is_no_verdict() -> None:
     class Full(FakeTrials):
-        def attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
+        def attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
             raise HostError("no space")
 
     with pytest.raises(HostError):

@@ -1,4 +1,4 @@
-"""Trials with a bench that compiles nothing and a prover that boots nothing."""
+"""Trials with a builder that compiles nothing and a boot test that boots nothing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from unilinux.core.errors import BuildError, HostError, VerifyError
 from unilinux.core.events import NullSink, Progress
 from unilinux.kconfig.varying import Varying, varying
 from unilinux.kconfig.wish import Layer, Origin, Wish
-from unilinux.minimise.bench import Built
+from unilinux.minimise.boot_test import BootTestResult
+from unilinux.minimise.incremental import Built
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.proof import Proof
+from unilinux.minimise.result import Sizes
 from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
-from unilinux.minimise.verdict import Sizes
 
 MINI = Path(__file__).parents[2] / "data" / "kconfig" / "mini"
 SAID = frozenset({"Hello", "# ms have passed"})
 PROGRESS = Progress(NullSink())
 
 
-class FakeBench:
+class FakeBuilder:
     def __init__(self, failures: Mapping[str, Exception] | None = None) -> None:
         self.built: list[str] = []
         self._failures = failures or {}
@@ -36,24 +36,24 @@ class FakeBench:
         return Built(vmlinux=Path("vmlinux"), sizes=Sizes(vmlinux=size, bzimage=size, reach=size))
 
 
-class FakeProver:
-    """Gives these proofs in turn, the last one from then on."""
+class FakeBootTest:
+    """Gives these results in turn, the last one from then on."""
 
-    def __init__(self, *proofs: Proof) -> None:
-        self._proofs = list(proofs)
+    def __init__(self, *boots: BootTestResult) -> None:
+        self._boots = list(boots)
         self.timeouts: list[float] = []
 
-    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
+    def run(self, vmlinux: Path, *, timeout_s: float) -> BootTestResult:
         self.timeouts.append(timeout_s)
-        return self._proofs.pop(0) if len(self._proofs) > 1 else self._proofs[0]
+        return self._boots.pop(0) if len(self._boots) > 1 else self._boots[0]
 
 
-def good(seconds: float = 1.0, said: frozenset[str] = SAID) -> Proof:
-    return Proof(failure="", said=said, seconds=seconds)
+def good(seconds: float = 1.0, said: frozenset[str] = SAID) -> BootTestResult:
+    return BootTestResult(failure="", said=said, seconds=seconds)
 
 
-def bad(failure: str = "http: refused") -> Proof:
-    return Proof(failure=failure, said=SAID, seconds=1.0)
+def bad(failure: str = "http: refused") -> BootTestResult:
+    return BootTestResult(failure=failure, said=SAID, seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -65,16 +65,16 @@ def kernel() -> Iterator[Varying]:
 
 @pytest.fixture
 def trials(kernel: Varying, tmp_path: Path) -> Callable[..., KernelTrials]:
-    def made(bench: FakeBench, prover: FakeProver) -> KernelTrials:
-        baseline = find_baseline(lambda: FakeBench().build(""), FakeProver(good()), PROGRESS)
+    def made(builder: FakeBuilder, boot_test: FakeBootTest) -> KernelTrials:
+        baseline = find_baseline(lambda: FakeBuilder().build(""), FakeBootTest(good()), PROGRESS)
         journal = Journal(tmp_path / "journal.jsonl", "c")
-        return KernelTrials(kernel, bench, prover, baseline=baseline, journal=journal, progress=PROGRESS)
+        return KernelTrials(kernel, builder, boot_test, baseline=baseline, journal=journal, progress=PROGRESS)
 
     return made
 
 
-def baseline(*proofs: Proof) -> Baseline:
-    return find_baseline(lambda: FakeBench().build("CONFIG_A=y\n"), FakeProver(*proofs), PROGRESS)
+def baseline(*boots: BootTestResult) -> Baseline:
+    return find_baseline(lambda: FakeBuilder().build("CONFIG_A=y\n"), FakeBootTest(*boots), PROGRESS)
 
 
 def test_the_baseline_sets_the_deadline() -> None:
@@ -101,19 +101,19 @@ def test_a_flaky_baseline_is_said_to_be() -> None:
 
 
 def test_a_baseline_is_found_once(tmp_path: Path) -> None:
-    path, bench = tmp_path / "baseline.json", FakeBench()
+    path, builder = tmp_path / "baseline.json", FakeBuilder()
 
     def find() -> Baseline:
-        return find_baseline(lambda: bench.build("CONFIG_A=y\n"), FakeProver(good(3.0)), PROGRESS)
+        return find_baseline(lambda: builder.build("CONFIG_A=y\n"), FakeBootTest(good(3.0)), PROGRESS)
 
     first = known_baseline(path, "key", find, PROGRESS)
     assert known_baseline(path, "key", find, PROGRESS) == first
-    assert len(bench.built) == 1
+    assert len(builder.built) == 1
     known_baseline(path, "other", find, PROGRESS)
-    assert len(bench.built) == 2
+    assert len(builder.built) == 2
     path.write_text("{")
     assert known_baseline(path, "other", find, PROGRESS).timeout_s == first.timeout_s
-    assert len(bench.built) == 3
+    assert len(builder.built) == 3
 
 
 def test_a_baseline_that_fails_is_not_remembered(tmp_path: Path) -> None:
@@ -124,60 +124,62 @@ def test_a_baseline_that_fails_is_not_remembered(tmp_path: Path) -> None:
 
 
 def test_a_configuration_is_tried_once_even_by_another_run(trials: Callable[..., KernelTrials]) -> None:
-    first_bench, second_bench = FakeBench(), FakeBench()
-    verdict = trials(first_bench, FakeProver(good())).attempt({"FUTEX": "n"}, "without FUTEX")
-    again = trials(second_bench, FakeProver(bad()))
-    assert again.attempt({"FUTEX": "n"}, "without FUTEX") == verdict
-    assert (len(first_bench.built), len(second_bench.built)) == (1, 0)
+    first_builder, second_builder = FakeBuilder(), FakeBuilder()
+    result = trials(first_builder, FakeBootTest(good())).attempt({"FUTEX": "n"}, "without FUTEX")
+    again = trials(second_builder, FakeBootTest(bad()))
+    assert again.attempt({"FUTEX": "n"}, "without FUTEX") == result
+    assert (len(first_builder.built), len(second_builder.built)) == (1, 0)
     assert again.made == 0
 
 
 def test_the_same_configuration_by_other_changes_is_not_tried_again(trials: Callable[..., KernelTrials]) -> None:
-    bench = FakeBench()
-    one = trials(bench, FakeProver(good()))
+    builder = FakeBuilder()
+    one = trials(builder, FakeBootTest(good()))
     one.attempt({"NET": "n"}, "")
     one.attempt({"NET": "n", "INET": "n"}, "")  # INET can't be without NET anyway
-    assert len(bench.built) == 1
+    assert len(builder.built) == 1
 
 
-def test_what_cannot_be_built_is_a_verdict(trials: Callable[..., KernelTrials]) -> None:
+def test_what_cannot_be_built_is_a_result(trials: Callable[..., KernelTrials]) -> None:
     failure = BuildError("compiling failed", details=["mm/slab.c:1: error: no such thing"])
-    verdict = trials(FakeBench({"# CONFIG_FUTEX is not set": failure}), FakeProver(good())).attempt({"FUTEX": "n"}, "")
-    assert (verdict.ok, verdict.reason) == (False, "it can't be built: mm/slab.c:1: error: no such thing")
+    result = trials(FakeBuilder({"# CONFIG_FUTEX is not set": failure}), FakeBootTest(good())).attempt(
+        {"FUTEX": "n"}, ""
+    )
+    assert (result.ok, result.reason) == (False, "it can't be built: mm/slab.c:1: error: no such thing")
 
 
 def test_a_full_disk_is_no_verdict_and_is_not_remembered(trials: Callable[..., KernelTrials]) -> None:
-    one = trials(FakeBench({"# CONFIG_FUTEX is not set": HostError("no space")}), FakeProver(good()))
+    one = trials(FakeBuilder({"# CONFIG_FUTEX is not set": HostError("no space")}), FakeBootTest(good()))
     with pytest.raises(HostError):
         one.attempt({"FUTEX": "n"}, "")
-    bench = FakeBench()
-    assert trials(bench, FakeProver(good())).attempt({"FUTEX": "n"}, "").ok
-    assert len(bench.built) == 1
+    builder = FakeBuilder()
+    assert trials(builder, FakeBootTest(good())).attempt({"FUTEX": "n"}, "").ok
+    assert len(builder.built) == 1
 
 
 def test_one_late_boot_does_not_decide(trials: Callable[..., KernelTrials]) -> None:
-    assert trials(FakeBench(), FakeProver(bad(), good())).attempt({"FUTEX": "n"}, "").ok
+    assert trials(FakeBuilder(), FakeBootTest(bad(), good())).attempt({"FUTEX": "n"}, "").ok
 
 
 def test_two_failed_boots_do(trials: Callable[..., KernelTrials]) -> None:
-    verdict = trials(FakeBench(), FakeProver(bad())).attempt({"FUTEX": "n"}, "")
-    assert (verdict.ok, verdict.reason) == (False, "http: refused")
-    assert verdict.sizes is not None
+    result = trials(FakeBuilder(), FakeBootTest(bad())).attempt({"FUTEX": "n"}, "")
+    assert (result.ok, result.reason) == (False, "http: refused")
+    assert result.sizes is not None
 
 
 def test_new_words_on_the_console_are_a_failure(trials: Callable[..., KernelTrials]) -> None:
-    prover = FakeProver(good(said=SAID | {"[emerg] eventfd() failed"}))
-    verdict = trials(FakeBench(), prover).attempt({"FUTEX": "n"}, "")
-    assert verdict.reason == "the console says what it did not say before: '[emerg] eventfd() failed'"
+    boot_test = FakeBootTest(good(said=SAID | {"[emerg] eventfd() failed"}))
+    result = trials(FakeBuilder(), boot_test).attempt({"FUTEX": "n"}, "")
+    assert result.reason == "the console says what it did not say before: '[emerg] eventfd() failed'"
 
 
 def test_missing_words_on_the_console_are_a_failure(trials: Callable[..., KernelTrials]) -> None:
-    verdict = trials(FakeBench(), FakeProver(good(said=frozenset({"Hello"})))).attempt({"FUTEX": "n"}, "")
-    assert verdict.reason == "the console no longer says '# ms have passed'"
+    result = trials(FakeBuilder(), FakeBootTest(good(said=frozenset({"Hello"})))).attempt({"FUTEX": "n"}, "")
+    assert result.reason == "the console no longer says '# ms have passed'"
 
 
 def test_refusals_are_kconfigs_own(trials: Callable[..., KernelTrials]) -> None:
-    one = trials(FakeBench(), FakeProver(good()))
+    one = trials(FakeBuilder(), FakeBootTest(good()))
     assert "selected by NET" in one.refused({"BPF": "n"}, "BPF")
     assert one.refused({"FUTEX": "n"}, "FUTEX") == ""
     assert one.effect({"BPF": "n"}) == one.effect({})

@@ -1,4 +1,4 @@
-"""Evidence for a kernel of two objects and a file system, on the excerpts of the kernel's own Makefiles."""
+"""Usage for a kernel of two objects and a file system, on the excerpts of the kernel's own Makefiles."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from unilinux.core.errors import UsageError
-from unilinux.observe.calls import SystemCall
 from unilinux.observe.coverage import KernelFunction, ObjectUse
-from unilinux.observe.evidence import Evidence, InVain, call_lines, object_line
 from unilinux.observe.makefiles import Gates
 from unilinux.observe.mapping import Mapper
-from unilinux.observe.record import Recording
 from unilinux.observe.sources import Sources
+from unilinux.observe.syscalls import SystemCall
 from unilinux.observe.trace import APPLICATION, INIT, CallUse
+from unilinux.observe.traced_boot import Trace
+from unilinux.observe.usage import Unavailable, Usage, call_lines, object_line
 
 EXCERPTS = Path(__file__).parents[2] / "data/observe/tree"
 ON = ("EPOLL", "EVENTFD", "HZ_100", "MMU", "NET", "SMP_CODE", "SYSCTL", "UNIX")
@@ -31,7 +31,7 @@ MOUNTED = CallUse(by=INIT, number=165, name="mount", detail="ramfs on /ram, MS_N
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> Evidence:
+def evidence(tmp_path: Path) -> Usage:
     tree = tmp_path / "tree"
     shutil.copytree(EXCERPTS, tree)
     (tree / "net/unix/af_unix.c").write_text(
@@ -49,7 +49,7 @@ def evidence(tmp_path: Path) -> Evidence:
         ObjectUse(path="net/unix/af_unix.o", idle=("unix_create",)),
     )
     mapper = Mapper(
-        recording=Recording(calls=(MOUNTED, POLL, PAIR, TIMER, OPENED), objects=objects),
+        recording=Trace(calls=(MOUNTED, POLL, PAIR, TIMER, OPENED), objects=objects),
         functions=(
             KernelFunction(1, 1, "__x64_sys_epoll_pwait", "fs/eventpoll.o"),
             KernelFunction(2, 1, "__x64_sys_timerfd_create", "kernel/sys_ni.o"),
@@ -68,7 +68,7 @@ def evidence(tmp_path: Path) -> Evidence:
     return mapper.evidence({"image": "toy"})
 
 
-def test_a_symbol_in_use_has_its_calls_and_functions(evidence: Evidence) -> None:
+def test_a_symbol_in_use_has_its_calls_and_functions(evidence: Usage) -> None:
     epoll = evidence.of("CONFIG_EPOLL")
     assert epoll.status == "used"
     assert epoll.calls == ("epoll_pwait in serve: 7 ×",)
@@ -78,7 +78,7 @@ def test_a_symbol_in_use_has_its_calls_and_functions(evidence: Evidence) -> None
     assert (epoll.ran, epoll.objects, epoll.size) == ((2, 1, 1), ("fs/eventpoll.o",), 10_000)
 
 
-def test_arguments_are_evidence_too(evidence: Evidence) -> None:
+def test_arguments_are_evidence_too(evidence: Usage) -> None:
     assert evidence.of("UNIX").calls == ("socketpair(AF_UNIX, SOCK_STREAM) in spawn: 1 ×",)
     assert evidence.of("NET").status == "used"
     # A file below a mount point is one of that file system, which file-mmu.o brings here.
@@ -88,7 +88,7 @@ def test_arguments_are_evidence_too(evidence: Evidence) -> None:
     )
 
 
-def test_symbols_without_evidence_are_told_from_those_that_bring_no_code(evidence: Evidence) -> None:
+def test_symbols_without_evidence_are_told_from_those_that_bring_no_code(evidence: Usage) -> None:
     assert [(one.symbol, one.status) for one in evidence.without_evidence] == [
         ("EVENTFD", "boot"),
         ("SMP_CODE", "boot"),
@@ -97,25 +97,25 @@ def test_symbols_without_evidence_are_told_from_those_that_bring_no_code(evidenc
     assert {one.symbol for one in evidence.with_status("unseen")} == {"HZ_100", "SYSCTL"}
 
 
-def test_what_was_asked_for_in_vain(evidence: Evidence) -> None:
-    assert evidence.in_vain == (
-        InVain("timerfd_create in tick: 1 ×, 1 × ENOSYS", ("TIMERFD",)),
-        InVain("open(/ram/stat) in stats: 2 ×, 2 × ENOENT", ()),
+def test_what_was_asked_for_in_vain(evidence: Usage) -> None:
+    assert evidence.unavailable == (
+        Unavailable("timerfd_create in tick: 1 ×, 1 × ENOSYS", ("TIMERFD",)),
+        Unavailable("open(/ram/stat) in stats: 2 ×, 2 × ENOENT", ()),
     )
 
 
-def test_evidence_comes_back_from_its_file(evidence: Evidence, tmp_path: Path) -> None:
+def test_evidence_comes_back_from_its_file(evidence: Usage, tmp_path: Path) -> None:
     path = tmp_path / "observed.json"
     path.write_text(json.dumps(evidence.document()))
-    assert Evidence.read(path) == evidence
+    assert Usage.read(path) == evidence
     path.write_text('{"schema": 0}')
-    with pytest.raises(UsageError, match="of another version"):
-        Evidence.read(path)
+    with pytest.raises(UsageError, match="another version"):
+        Usage.read(path)
     with pytest.raises(UsageError, match=r"cannot read .*gone"):
-        Evidence.read(tmp_path / "gone")
+        Usage.read(tmp_path / "gone")
 
 
-def test_a_symbol_that_is_not_on(evidence: Evidence) -> None:
+def test_a_symbol_that_is_not_on(evidence: Usage) -> None:
     with pytest.raises(UsageError, match=r"no symbol .* 'EPOL'.*did you mean 'EPOLL'"):
         evidence.of("EPOL")
 

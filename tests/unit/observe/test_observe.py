@@ -16,7 +16,7 @@ from unilinux.image.record import Image
 from unilinux.image.request import Request, make_plan
 from unilinux.observe import observe
 from unilinux.observe.observe import Observation
-from unilinux.observe.record import Subject, record
+from unilinux.observe.traced_boot import GuestSymbols, traced_boot
 from unilinux.verify.verify import Stop
 
 PROJECT = Path(__file__).parents[3]
@@ -36,9 +36,9 @@ def test_an_image_whose_calls_are_functions_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_has_no_one_place_for_calls_is_refused() -> None:
-    subject = cast(Subject, SimpleNamespace(kernel=SimpleNamespace(symbols={}), functions=()))
+    symbols = cast(GuestSymbols, SimpleNamespace(kernel=SimpleNamespace(symbols={}), functions=()))
     with pytest.raises(UsageError, match="this kernel has no do_syscall_64"):
-        record(cast(Any, None), subject, plugin=Path("x"), tsc_khz=None, use=lambda vm: None)
+        traced_boot(cast(Any, None), symbols, plugin=Path("x"), tsc_khz=None, use=lambda vm: None)
 
 
 def test_the_workload_comes_after_verification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from unilinux.core.suggest import unknown
 from unilinux.observe.coverage import BOOT, IDLE, USED, ObjectUse
 from unilinux.observe.trace import CallUse
 
-SCHEMA = 1
+SCHEMA = 2
 UNSEEN = "unseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SymbolEvidence:
+class SymbolUsage:
     """A symbol that is on in the observed kernel.
 
     ``status``: ``used`` by system calls or by functions that ran from PID 1's start to its
@@ -41,6 +41,11 @@ class SymbolEvidence:
     size: int = 0
 
     @property
+    def is_called(self) -> bool:
+        """Whether system calls of the application use it, rather than only some function of it having run."""
+        return self.status == USED and bool(self.calls)
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """All evidence: system calls first."""
         return (*self.calls, *self.functions)
@@ -58,14 +63,14 @@ class SymbolEvidence:
         }
 
     @classmethod
-    def from_document(cls, data: Mapping[str, Any]) -> SymbolEvidence:
+    def from_document(cls, data: Mapping[str, Any]) -> SymbolUsage:
         """The value that :meth:`document` was made from."""
         values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in data.items()}
         return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
-class InVain:
+class Unavailable:
     """Something that the application asked for and this kernel doesn't have; ``symbols`` would bring it."""
 
     what: str
@@ -73,17 +78,17 @@ class InVain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Usage:
     """One observation. ``image`` says of what: plain JSON data. ``sizes`` are bytes by object file."""
 
     image: Mapping[str, Any]
     calls: tuple[CallUse, ...]
     objects: tuple[ObjectUse, ...]
     sizes: Mapping[str, int]
-    symbols: Mapping[str, SymbolEvidence]
-    in_vain: tuple[InVain, ...]
+    symbols: Mapping[str, SymbolUsage]
+    unavailable: tuple[Unavailable, ...]
 
-    def of(self, symbol: str) -> SymbolEvidence:
+    def of(self, symbol: str) -> SymbolUsage:
         """What was seen of a symbol, with or without ``CONFIG_``.
 
         :raise UsageError: it isn't on in the observed kernel.
@@ -96,13 +101,13 @@ class Evidence:
             )
         return self.symbols[name]
 
-    def with_status(self, *statuses: str) -> tuple[SymbolEvidence, ...]:
+    def with_status(self, *statuses: str) -> tuple[SymbolUsage, ...]:
         """The symbols of these states, those with the most bytes first."""
         found = (one for one in self.symbols.values() if one.status in statuses)
         return tuple(sorted(found, key=lambda one: (-one.size, one.symbol)))
 
     @property
-    def without_evidence(self) -> tuple[SymbolEvidence, ...]:
+    def without_evidence(self) -> tuple[SymbolUsage, ...]:
         """The symbols that are on, bring code, and of which none ran between PID 1's start and exit; largest first."""
         return self.with_status(IDLE, BOOT)
 
@@ -114,34 +119,42 @@ class Evidence:
             "calls": [call.document() for call in self.calls],
             "objects": [{**one.document(), "size": self.sizes.get(one.path, 0)} for one in self.objects],
             "symbols": {name: one.document() for name, one in sorted(self.symbols.items())},
-            "in_vain": [{"what": one.what, "symbols": list(one.symbols)} for one in self.in_vain],
+            "unavailable": [{"what": one.what, "symbols": list(one.symbols)} for one in self.unavailable],
         }
 
     @classmethod
-    def from_document(cls, data: Mapping[str, Any]) -> Evidence:
+    def from_document(cls, data: Mapping[str, Any]) -> Usage:
         """The value that :meth:`document` was made from."""
         return cls(
             image=data["image"],
             calls=tuple(map(CallUse.from_document, data["calls"])),
             objects=tuple(map(ObjectUse.from_document, data["objects"])),
             sizes={one["path"]: one["size"] for one in data["objects"]},
-            symbols={name: SymbolEvidence.from_document(one) for name, one in data["symbols"].items()},
-            in_vain=tuple(InVain(one["what"], tuple(one["symbols"])) for one in data["in_vain"]),
+            symbols={name: SymbolUsage.from_document(one) for name, one in data["symbols"].items()},
+            unavailable=tuple(Unavailable(one["what"], tuple(one["symbols"])) for one in data["unavailable"]),
         )
 
     @classmethod
-    def read(cls, path: Path) -> Evidence:
+    def read(cls, path: Path) -> Usage:
         """What an observation left in a file.
 
-        :raise UsageError: it isn't there, or is of another version of UniLinux.
+        :raise UsageError: the file is missing, isn't such a document, or was written by another version of UniLinux.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read {path}: {error}", hint="./x observe --app NAME writes it") from error
-        if data.get("schema") != SCHEMA:
-            raise UsageError(f"{path} is of another version of UniLinux", hint="./x observe --app NAME writes it anew")
-        return cls.from_document(data)
+            if data["schema"] != SCHEMA:
+                raise UsageError(
+                    f"{path} was written by another version of UniLinux", hint="./x observe --app NAME writes it again"
+                )
+            return cls.from_document(data)
+        except OSError as error:
+            raise UsageError(
+                f"cannot read {path}: {error.strerror}", hint="./x observe --app NAME writes this file"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"{path} is not a file that ./x observe wrote: {error!r}", hint="./x observe --app NAME writes it again"
+            ) from error
 
 
 def call_lines(calls: Iterable[CallUse]) -> tuple[str, ...]:

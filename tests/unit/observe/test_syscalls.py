@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from unilinux.core.errors import BuildError
-from unilinux.observe.calls import Arguments, SystemCall, detail, error_name, read_table
 from unilinux.observe.constants import read_constants
+from unilinux.observe.syscalls import Arguments, SystemCall, detail, error_name, read_table
 
 STRINGS = {0x10: b"/proc/meminfo", 0x20: b"/etc/passwd", 0x30: b"proc", 0x40: b"/proc", 0x50: b"/developers"}
 

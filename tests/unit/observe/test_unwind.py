@@ -9,7 +9,7 @@ import pytest
 
 from unilinux.core import command
 from unilinux.core.errors import BuildError
-from unilinux.observe.program import Program, read_program
+from unilinux.observe.unwind import Unwinder, read_unwinder
 
 # Three levels of calls by name, one through a pointer, and one that ends in a jump.
 SOURCE = """
@@ -62,7 +62,7 @@ after_last:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, dict[str, int]]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Unwinder, dict[str, int]]:
     """The program, with its marks taken out of the list of functions, and where all symbols are."""
     folder = tmp_path_factory.mktemp("program")
     (folder / "p.S").write_text(SOURCE)
@@ -71,43 +71,43 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, dict[str, 
     listed = command.run(["nm", "-n", "-S", "--defined-only", folder / "p"]).output
     addresses = {line.split()[-1]: int(line.split()[0], 16) for line in listed.splitlines()}
     command.run(["objcopy", "--wildcard", "--strip-symbol=after_*", folder / "p"])
-    return read_program(folder / "p", ["leaf"]), addresses
+    return read_unwinder(folder / "p", ["leaf"]), addresses
 
 
 def stack(*words: int) -> bytes:
     return struct.pack(f"<{len(words)}Q", *words)
 
 
-def test_callers_by_name(built: tuple[Program, dict[str, int]]) -> None:
+def test_callers_by_name(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, at = built
     words = stack(7, at["after_leaf"], 1, at["after_pointer"], at["after_work"])
     assert program.callers(at["after_syscall"], words) == ("leaf", "by_pointer", "work", "main")
 
 
-def test_a_caller_that_jumped_is_not_on_the_stack(built: tuple[Program, dict[str, int]]) -> None:
+def test_a_caller_that_jumped_is_not_on_the_stack(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, at = built
     assert program.callers(at["after_syscall"], stack(at["after_jumper"], at["after_work"])) == ("leaf", "work", "main")
 
 
-def test_a_stale_word_that_leads_nowhere_is_passed_over(built: tuple[Program, dict[str, int]]) -> None:
+def test_a_stale_word_that_leads_nowhere_is_passed_over(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, at = built
     words = stack(at["after_unrelated"], 3, at["after_jumper"], at["after_work"])
     assert program.callers(at["after_syscall"], words) == ("leaf", "work", "main")
 
 
-def test_without_main_the_nearest_is_taken(built: tuple[Program, dict[str, int]]) -> None:
+def test_without_main_the_nearest_is_taken(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, at = built
     assert program.callers(at["after_syscall"], stack(at["after_unrelated"], 3)) == ("leaf", "unrelated")
     assert program.callers(at["after_syscall"], b"") == ("leaf",)
     assert program.callers(0, b"") == ()
 
 
-def test_a_call_may_be_the_last_instruction(built: tuple[Program, dict[str, int]]) -> None:
+def test_a_call_may_be_the_last_instruction(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, at = built
     assert program.callers(at["after_syscall"], stack(at["after_last"])) == ("leaf", "last")
 
 
-def test_the_place_is_the_applications_own_function(built: tuple[Program, dict[str, int]]) -> None:
+def test_the_place_is_the_applications_own_function(built: tuple[Unwinder, dict[str, int]]) -> None:
     program, _ = built
     assert program.place(("leaf", "by_pointer", "work")) == "by_pointer"
     assert program.place(("leaf",)) == "leaf"
@@ -116,4 +116,4 @@ def test_the_place_is_the_applications_own_function(built: tuple[Program, dict[s
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"cannot read .*p: No such file"):
-        read_program(tmp_path / "p", ())
+        read_unwinder(tmp_path / "p", ())

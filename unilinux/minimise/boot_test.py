@@ -18,7 +18,7 @@ from unilinux.vm.outcome import Exited
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
-# What hello, which the clock's proof is, says after its nap.
+# What hello, which tests the clock, prints after sleeping.
 _TICK = "10 ms have passed"
 # Digits and addresses differ from run to run.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
@@ -27,7 +27,7 @@ _ECHO = re.compile(r"\^[C\\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class BootTestResult:
     """How one boot went.
 
     ``failure`` is empty if all was well; ``said`` are the console's lines without their numbers.
@@ -43,10 +43,10 @@ class Proof:
         return not self.failure
 
 
-class Prover(Protocol):
+class BootTest(Protocol):
     """Boots kernels and looks at what they do."""
 
-    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
+    def run(self, vmlinux: Path, *, timeout_s: float) -> BootTestResult:
         """Boot, check, stop; ``timeout_s`` is for each check, and what is late fails.
 
         :raise HostError: the host lacks something: QEMU, a free port.
@@ -71,7 +71,7 @@ class _FailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootProver:
+class ImageBootTest:
     """Proves with the application's own manifest.
 
     ``tick`` is the initramfs of an application that sleeps on a timer and ends: booted
@@ -84,18 +84,18 @@ class BootProver:
     evidence: Path
     tick: Path | None
 
-    def prove(self, vmlinux: Path, *, timeout_s: float) -> Proof:
-        """See :class:`Prover`."""
-        proof = self._application(vmlinux, timeout_s)
-        if not proof.ok or self.tick is None:
-            return proof
+    def run(self, vmlinux: Path, *, timeout_s: float) -> BootTestResult:
+        """See :class:`BootTest`."""
+        boot = self._application(vmlinux, timeout_s)
+        if not boot.ok or self.tick is None:
+            return boot
         failure = self._clock(vmlinux, self.tick, timeout_s)
-        return Proof(failure=failure, said=proof.said, seconds=proof.seconds)
+        return BootTestResult(failure=failure, said=boot.said, seconds=boot.seconds)
 
     def _boot(self, vmlinux: Path, kind: str) -> Boot:
         return Boot(machine=self.plan.machine, kernel=vmlinux, evidence=self.evidence / kind, cmdline=self.plan.cmdline)
 
-    def _application(self, vmlinux: Path, timeout_s: float) -> Proof:
+    def _application(self, vmlinux: Path, timeout_s: float) -> BootTestResult:
         manifest, entry = self.plan.app.manifest, self.plan.entry
         stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
         try:
@@ -114,11 +114,11 @@ class BootProver:
                     failure = f"{failed.result.kind}: {failed.result.detail}"
                 seconds = vm.elapsed_s
                 vm.kill()
-                return Proof(
+                return BootTestResult(
                     failure=failure, said=plain_lines(line.text for line in vm.console.lines()), seconds=seconds
                 )
         except BootError as error:  # the kernel alone is larger than the memory
-            return Proof(failure=error.message, said=frozenset(), seconds=0.0)
+            return BootTestResult(failure=error.message, said=frozenset(), seconds=0.0)
 
     def _clock(self, vmlinux: Path, tick: Path, timeout_s: float) -> str:
         accelerator = WithInitrd(

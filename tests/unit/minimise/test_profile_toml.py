@@ -13,14 +13,14 @@ from unilinux.kconfig.resolved import Resolved, Source, SymbolState
 from unilinux.kconfig.variation import ORIGIN
 from unilinux.kconfig.wish import Origin
 from unilinux.minimise.candidates import KEEP
-from unilinux.minimise.evidence import Seen
-from unilinux.minimise.profile import Finding, profile_files, profile_text
+from unilinux.minimise.profile_toml import Finding, profile_files, profile_text
+from unilinux.minimise.result import Sizes, TrialResult
 from unilinux.minimise.shrink import Shrunk
-from unilinux.minimise.verdict import Sizes, Verdict
+from unilinux.observe.usage import SymbolUsage
 
 PROJECT = Path(__file__).parents[3]
 SERVER = Origin("configs/profiles/server.toml", 8)
-VERDICT = Verdict(ok=True, sizes=Sizes(vmlinux=3, bzimage=1, reach=4))
+RESULT = TrialResult(ok=True, sizes=Sizes(vmlinux=3, bzimage=1, reach=4))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def finding(plan: Plan, *states: SymbolState, minimal: bool = True, evidence: di
         resolved=Resolved(config="", kernel_version="6.12.117", symbols={state.name: state for state in states}),
         shrunk=Shrunk(
             changes={"SIGNALFD": "n", "LOG_BUF_SHIFT": "12"},
-            verdict=VERDICT,
+            result=RESULT,
             taken={"SIGNALFD": "taken away", "LOG_BUF_SHIFT": "LOG_BUF_SHIFT=12: messages (bzImage +0 bytes)"},
             stays={"FUTEX": 'http: "refused" # late\nafter 10 s'},
             minimal=minimal,
@@ -47,7 +47,7 @@ def finding(plan: Plan, *states: SymbolState, minimal: bool = True, evidence: di
         ),
         keep={"SYN_COOKIES": KEEP["SYN_COOKIES"], "INIT_STACK_ALL_ZERO": KEEP["INIT_STACK_ALL_ZERO"]},
         trials=17,
-        seen=Seen(lines=evidence),
+        usage={name: SymbolUsage(symbol=name, status="used", calls=lines) for name, lines in evidence.items()},
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from unilinux.image.request import Plan
 from unilinux.kconfig.resolved import Resolved, Source, SymbolState
 from unilinux.kconfig.variation import ORIGIN
-from unilinux.minimise.evidence import Seen
 from unilinux.minimise.shrink import Shrunk
+from unilinux.observe.usage import SymbolUsage
 
 _LONGEST = 150
 _WIDTH = 116
@@ -27,7 +27,7 @@ class Finding:
     keep: Mapping[str, str]
     """The part of the keep-list that is on, with the reasons."""
     trials: int
-    seen: Seen = field(default_factory=Seen)
+    usage: Mapping[str, SymbolUsage] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ def _table(name: str, values: Mapping[str, object]) -> list[str]:
 def _why(state: SymbolState, found: Finding) -> str:
     """What speaks for a symbol: what was seen, what failed without it, why it is kept."""
     name = state.name
-    said = [*found.seen.lines.get(name, ())][:1]
+    said = [*found.usage[name].lines[:1]] if name in found.usage else []
     if name in found.shrunk.taken and name in found.shrunk.changes:
         said.append(found.shrunk.taken[name].partition(": ")[2] or found.shrunk.taken[name])
     elif name in found.keep:

@@ -40,7 +40,7 @@ _WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class TextSymbol:
     """A function of a program: its code is [start, end)."""
 
     start: int
@@ -49,19 +49,19 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Program:
+class Unwinder:
     """A statically linked program at fixed addresses.
 
     ``functions`` are in order; ``library`` are the names of those that are the C
     library's, so that the application's own can be told from them.
     """
 
-    functions: tuple[Function, ...]
+    functions: tuple[TextSymbol, ...]
     segments: tuple[Segment, ...]
     library: frozenset[str]
     _jumps: dict[int, frozenset[int]] = field(default_factory=dict, repr=False, compare=False)
 
-    def function_at(self, address: int) -> Function | None:
+    def function_at(self, address: int) -> TextSymbol | None:
         """The function that an address lies in."""
         index = bisect.bisect_right(self._starts, address) - 1
         found = self.functions[index] if index >= 0 else None
@@ -93,8 +93,8 @@ class Program:
         return [function.start for function in self.functions]
 
     def candidates(
-        self, current: Function, words: Sequence[int], position: int, *, pointers: bool
-    ) -> Iterator[tuple[Function, int]]:
+        self, current: TextSymbol, words: Sequence[int], position: int, *, pointers: bool
+    ) -> Iterator[tuple[TextSymbol, int]]:
         """Functions that may have called another, with the position on the stack behind their return address."""
         for index in range(position, len(words)):
             # A function that doesn't return may be called by the last instruction of its caller.
@@ -105,7 +105,7 @@ class Program:
             if self._is_indirect_call(words[index]) if pointers else self._reaches(target, current.start):
                 yield function, index + 1
 
-    def _nearest(self, current: Function, words: Sequence[int]) -> tuple[str, ...]:
+    def _nearest(self, current: TextSymbol, words: Sequence[int]) -> tuple[str, ...]:
         chain = [current.name]
         position = 0
         while len(chain) < _MOST_FRAMES:
@@ -141,7 +141,7 @@ class Program:
             return False
         return any(self._reaches(goal, start, jumps - 1) for goal in self._goals(function))
 
-    def _goals(self, function: Function) -> frozenset[int]:
+    def _goals(self, function: TextSymbol) -> frozenset[int]:
         """Where a function may jump to."""
         if function.start not in self._jumps:
             code = self._code(function.start, function.end - function.start)
@@ -157,11 +157,11 @@ class Program:
 class _Search:
     """Looks for a way from a function up to main; each dead end is tried once."""
 
-    program: Program
+    program: Unwinder
     words: Sequence[int]
     dead: set[tuple[int, int, int]] = field(default_factory=set)
 
-    def to_main(self, current: Function, position: int, pointers: int, depth: int = 0) -> tuple[str, ...] | None:
+    def to_main(self, current: TextSymbol, position: int, pointers: int, depth: int = 0) -> tuple[str, ...] | None:
         """A chain with at most so many calls through pointers."""
         if current.name == _MAIN:
             return (current.name,)
@@ -192,7 +192,7 @@ def _indirect_length(code: bytes) -> int:
     return 2 + sib + displacement
 
 
-def read_program(program: Path, library: Iterable[str]) -> Program:
+def read_unwinder(program: Path, library: Iterable[str]) -> Unwinder:
     """A program of an application's build, with its symbols.
 
     :raise BuildError: the file is missing or isn't what it should be.
@@ -205,16 +205,16 @@ def read_program(program: Path, library: Iterable[str]) -> Program:
     found = sorted(_listed(listed), key=lambda one: (one.start, one.end == one.start, one.name.startswith("_")))
     starts = [*sorted({one.start for one in found}), 1 << 64]
     following = dict(pairwise(starts))
-    functions: dict[int, Function] = {}
+    functions: dict[int, TextSymbol] = {}
     for one in found:
         # Assembly has no sizes: it goes up to the next function.
         end = one.end if one.end > one.start else following[one.start]
-        functions.setdefault(one.start, Function(one.start, end, one.name))
-    return Program(tuple(functions.values()), tuple(read_segments(program, image)), frozenset(library))
+        functions.setdefault(one.start, TextSymbol(one.start, end, one.name))
+    return Unwinder(tuple(functions.values()), tuple(read_segments(program, image)), frozenset(library))
 
 
-def _listed(text: str) -> Iterable[Function]:
+def _listed(text: str) -> Iterable[TextSymbol]:
     for line in text.splitlines():
         if (row := _SYMBOL.match(line)) is not None and row["name"] not in _LABELS:
             start = int(row["address"], 16)
-            yield Function(start, start + int(row["size"] or "0", 16), row["name"])
+            yield TextSymbol(start, start + int(row["size"] or "0", 16), row["name"])

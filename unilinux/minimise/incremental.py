@@ -22,7 +22,7 @@ from unilinux.core.store import Output
 from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
-from unilinux.minimise.verdict import Sizes
+from unilinux.minimise.result import Sizes
 from unilinux.vm.footprint import loaded_end
 
 # A kernel's objects and what the linker makes of them.
@@ -39,7 +39,7 @@ class Built:
     sizes: Sizes
 
 
-class Bench(Protocol):
+class KernelBuilder(Protocol):
     """Builds one configuration after the other."""
 
     def build(self, config: str) -> Built:
@@ -51,8 +51,8 @@ class Bench(Protocol):
         """
 
 
-class KernelBench:
-    """The bench of one application in ``folder``; made by :func:`kernel_bench`, which locks it."""
+class IncrementalBuilder:
+    """The builder for one application in ``folder``; made by :func:`incremental_builder`, which locks it."""
 
     def __init__(
         self, folder: Path, tree: KernelTree, archive: Path, syscalls: Sequence[int], progress: Progress
@@ -65,7 +65,7 @@ class KernelBench:
         self._tools = compiler_wrapper(folder / _TOOLS)
 
     def build(self, config: str) -> Built:
-        """See :class:`Bench`. Takes seconds to minutes, as many objects as the change touches."""
+        """See :class:`KernelBuilder`. Takes seconds to minutes, as many objects as the change touches."""
         self._require_space()
         log = self._folder / "make.log"
         log.unlink(missing_ok=True)
@@ -105,7 +105,7 @@ def sizes_of(vmlinux: Path, bzimage: Path) -> Sizes:
 
 
 @contextmanager
-def kernel_bench(
+def incremental_builder(
     folder: Path,
     tree: KernelTree,
     archive: Path,
@@ -113,8 +113,8 @@ def kernel_bench(
     seed: Callable[[], Output],
     progress: Progress,
     syscalls: Sequence[int] = (),
-) -> Iterator[KernelBench]:
-    """The bench in ``folder``, locked, for an initramfs and the system calls that stay.
+) -> Iterator[IncrementalBuilder]:
+    """A builder in ``folder``, which it locks, for an initramfs and the system calls that stay.
 
     One of another kernel tree is made anew from the objects of ``seed``.
 
@@ -130,4 +130,4 @@ def kernel_bench(
                 remove_tree(folder / _VIEW)
                 copy_view(seed().path, folder / _VIEW)
                 write_atomically(marker, tree.output.digest)
-            yield KernelBench(folder, tree, archive, syscalls, progress)
+            yield IncrementalBuilder(folder, tree, archive, syscalls, progress)

@@ -1,4 +1,4 @@
-"""The bench without a compiler: whom it lets in, what it starts from, and a disk that is full."""
+"""The builder without a compiler: whom it lets in, what it starts from, and a disk that is full."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Output
 from unilinux.kernel.make import OBJECTS
 from unilinux.kernel.source import KernelTree
-from unilinux.minimise import bench
-from unilinux.minimise.bench import kernel_bench
+from unilinux.minimise import incremental
+from unilinux.minimise.incremental import incremental_builder
 
 PROGRESS = Progress(NullSink())
 
@@ -36,18 +36,20 @@ def seed(tmp_path: Path, text: str) -> Output:
 
 
 def test_a_bench_starts_from_the_stores_objects_once(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "bench", tmp_path / "app.cpio"
-    with kernel_bench(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
+    folder, archive = tmp_path / "builder", tmp_path / "app.cpio"
+    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
         mine = folder / "view" / OBJECTS / "fork.o"
         mine.write_text("changed")
-    with kernel_bench(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "two"), progress=PROGRESS):
+    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "two"), progress=PROGRESS):
         assert mine.read_text() == "changed"
-    with kernel_bench(folder, tree(tmp_path, "other"), archive, seed=lambda: seed(tmp_path, "x"), progress=PROGRESS):
+    with incremental_builder(
+        folder, tree(tmp_path, "other"), archive, seed=lambda: seed(tmp_path, "x"), progress=PROGRESS
+    ):
         assert mine.read_text() == "x"
 
 
 def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "bench", tmp_path / "app.cpio"
+    folder, archive = tmp_path / "builder", tmp_path / "app.cpio"
 
     def dies() -> Output:
         (folder / "view" / OBJECTS).mkdir(parents=True)
@@ -56,10 +58,10 @@ def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
 
     with (
         pytest.raises(KeyboardInterrupt),
-        kernel_bench(folder, tree(tmp_path), archive, seed=dies, progress=PROGRESS),
+        incremental_builder(folder, tree(tmp_path), archive, seed=dies, progress=PROGRESS),
     ):
         pass
-    with kernel_bench(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
+    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
         assert not (folder / "view" / OBJECTS / "half.o").exists()
         assert (folder / "view" / OBJECTS / "fork.o").read_text() == "one"
 
@@ -68,7 +70,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = tmp_path / "app.cpio"
-    with kernel_bench(
+    with incremental_builder(
         tmp_path / "b", tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
     ) as one:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5 << 20))
@@ -84,11 +86,13 @@ def test_a_compiler_that_found_the_disk_full_says_nothing_about_the_configuratio
     def full(*words: object, **options: object) -> None:
         raise BuildError("compiling failed", details=["fork.o: No space left on device"])
 
-    monkeypatch.setattr(bench, "make", full)
+    monkeypatch.setattr(incremental, "make", full)
     (tmp_path / "app.cpio").write_bytes(b"cpio")
     (tmp_path / "linux" / "usr").mkdir(parents=True)
     folder, archive = tmp_path / "b", tmp_path / "app.cpio"
-    with kernel_bench(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS) as one:
+    with incremental_builder(
+        folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
+    ) as one:
         (folder / "view" / OBJECTS / "usr").mkdir()
         with pytest.raises(HostError, match="too little to build kernels"):
             one.build("CONFIG_A=y\n")

@@ -8,8 +8,8 @@ import pytest
 
 from unilinux.core.layout import Layout
 from unilinux.image.request import Request, make_plan
-from unilinux.minimise import proof
-from unilinux.minimise.proof import WithInitrd, plain_lines
+from unilinux.minimise import boot_test
+from unilinux.minimise.boot_test import WithInitrd, plain_lines
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.vm import Vm
 
@@ -53,10 +53,12 @@ class Machine:
 def test_the_workload_is_a_part_of_the_proof(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[object] = []
     monkeypatch.setattr(Vm, "start", lambda boot, runner: Machine())
-    monkeypatch.setattr(proof, "check_machine", lambda vm, checks, stop, **_: asked.extend(checks))
+    monkeypatch.setattr(boot_test, "check_machine", lambda vm, checks, stop, **_: asked.extend(checks))
     plan = make_plan(Request(app="nginx"), Layout(project=PROJECT, cache=tmp_path, build=tmp_path))
-    prover = proof.BootProver(plan=plan, accelerator=Accelerator(name="tcg", reason=""), evidence=tmp_path, tick=None)
-    assert prover.prove(tmp_path / "vmlinux", timeout_s=1).ok
+    tested = boot_test.ImageBootTest(
+        plan=plan, accelerator=Accelerator(name="tcg", reason=""), evidence=tmp_path, tick=None
+    )
+    assert tested.run(tmp_path / "vmlinux", timeout_s=1).ok
     manifest = plan.app.manifest
     assert manifest.workload
     assert asked == [*manifest.verify, *manifest.workload]

@@ -12,11 +12,11 @@ from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot import CountingAccelerator
 from unilinux.measure.counter import plugin_arguments, read_counts
 from unilinux.measure.kernel import Kernel
-from unilinux.observe.calls import SystemCall
 from unilinux.observe.constants import Constants
 from unilinux.observe.coverage import KernelFunction, ObjectUse, coverage_plan, covered
-from unilinux.observe.program import Program
+from unilinux.observe.syscalls import SystemCall
 from unilinux.observe.trace import DISPATCH, CallTracer, CallUse
+from unilinux.observe.unwind import Unwinder
 from unilinux.vm.gdbstub import StubListener
 from unilinux.vm.native import NativeRunner
 from unilinux.vm.runner import Boot
@@ -26,34 +26,36 @@ _TRACER_END_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class GuestSymbols:
     """What is known of an image: its kernel's symbols and functions, its system calls, its programs by their paths."""
 
     kernel: Kernel
     functions: tuple[KernelFunction, ...]
     table: Mapping[int, SystemCall]
     constants: Constants
-    programs: Mapping[str, Program]
+    programs: Mapping[str, Unwinder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Trace:
     """What was seen."""
 
     calls: tuple[CallUse, ...]
     objects: tuple[ObjectUse, ...]
 
 
-def record(boot: Boot, subject: Subject, *, plugin: Path, tsc_khz: int | None, use: Callable[[Vm], None]) -> Recording:
+def traced_boot(
+    boot: Boot, symbols: GuestSymbols, *, plugin: Path, tsc_khz: int | None, use: Callable[[Vm], None]
+) -> Trace:
     """Boot once and record; ``use`` drives the machine to its end, and raises when it doesn't do what it should.
 
     :raise UsageError: the kernel has no function that all system calls pass.
     :raise VmError: the debugger lost the machine, or the counter's output.
     """
-    dispatch = subject.kernel.symbols.get(DISPATCH)
+    dispatch = symbols.kernel.symbols.get(DISPATCH)
     if dispatch is None:
         raise UsageError(f"this kernel has no {DISPATCH}, so its system calls cannot be observed", hint="use --ring 3")
-    plan = coverage_plan(subject.kernel, subject.functions)
+    plan = coverage_plan(symbols.kernel, symbols.functions)
     plan_file, counts_file = boot.evidence / "coverage.plan", boot.evidence / "coverage.counts"
     with explained_disk_errors(boot.evidence):
         boot.evidence.mkdir(parents=True, exist_ok=True)
@@ -66,9 +68,9 @@ def record(boot: Boot, subject: Subject, *, plugin: Path, tsc_khz: int | None, u
             tracer = CallTracer(
                 listener.accept(),
                 dispatch,
-                table=subject.table,
-                constants=subject.constants,
-                programs=subject.programs,
+                table=symbols.table,
+                constants=symbols.constants,
+                programs=symbols.programs,
             )
             thread = threading.Thread(target=tracer.run, name="tracer", daemon=True)
             thread.start()
@@ -80,4 +82,4 @@ def record(boot: Boot, subject: Subject, *, plugin: Path, tsc_khz: int | None, u
     if tracer.failure is not None:
         raise tracer.failure
     counts = read_counts(counts_file.read_text() if counts_file.exists() else "", plan)
-    return Recording(calls=tracer.uses(), objects=covered(counts, plan, subject.functions))
+    return Trace(calls=tracer.uses(), objects=covered(counts, plan, symbols.functions))

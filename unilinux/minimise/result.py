@@ -17,7 +17,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TrialResult:
     """Whether a configuration does its job; ``reason`` says why not, and is empty if it does.
 
     ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took.
@@ -33,7 +33,7 @@ class Verdict:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+    def from_json(cls, data: Mapping[str, Any]) -> TrialResult:
         """The value that :meth:`to_json` was made from.
 
         :raise KeyError: it lacks a value.
@@ -57,8 +57,8 @@ class Trials(Protocol):
     def refused(self, changes: Mapping[str, str], name: str) -> str:
         """Why Kconfig doesn't allow what ``changes`` asks of the symbol ``name``; empty if it does."""
 
-    def attempt(self, changes: Mapping[str, str], label: str) -> Verdict:
-        """Build, boot and verify. Failures of the configuration are verdicts, of the host errors.
+    def attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
+        """Build, boot and verify. Failures of the configuration are results, of the host errors.
 
         :raise HostError: the disk is full, or a tool is missing.
         """
