@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-from unilinux.core.files import explained_disk_errors
+from unilinux.core.append import append_json_line, read_lines
 from unilinux.minimise.result import TrialResult
 
 
 class Journal:
-    """Verdicts by the digest of the configuration, a JSON line each.
+    """Results by the digest of the configuration, a JSON line each.
 
     ``context`` stands for all else that a result depends on: the kernel tree, the
-    application, its checks. Verdicts of other contexts stay in the file and count for
-    nothing. A line that a dying process left half-written is passed over.
+    application, its checks, the engine. Results of other contexts stay in the file and don't count.
+    The file is read once: whoever makes a journal holds the lock of its folder.
 
     :raise HostError: the file can't be read.
     """
@@ -37,32 +36,14 @@ class Journal:
 
         :raise HostError: the disk is full.
         """
-        self._results[digest] = result
         entry = {"context": self._context, "config": digest, "label": label, **result.to_json()}
-        with explained_disk_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # On a line of its own even behind one that was cut off.
-            start = b"" if _ends_whole(self._path) else b"\n"
-            with self._path.open("ab", buffering=0) as file:
-                file.write(start + json.dumps(entry, sort_keys=True).encode() + b"\n")
-                os.fsync(file.fileno())
-
-
-def _ends_whole(path: Path) -> bool:
-    if not path.exists() or not path.stat().st_size:
-        return True
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        append_json_line(self._path, entry)
+        self._results[digest] = result
 
 
 def _read(path: Path, context: str) -> list[tuple[str, TrialResult]]:
     found: list[tuple[str, TrialResult]] = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return found
-    for line in lines:
+    for _, line in read_lines(path):
         try:
             entry = json.loads(line)
             if entry["context"] == context:
