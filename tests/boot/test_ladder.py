@@ -10,8 +10,8 @@ import pytest
 from tests.boot.conftest import Workshop
 from tests.boot.test_applications import invoke_json
 from unilinux.image.record import Image
-from unilinux.measure.ladder import CALLS, RUNGS
-from unilinux.measure.ladder_calls import counted_calls
+from unilinux.measure.calls.ladder import CALLS, RUNGS
+from unilinux.measure.calls.runs import counted_calls
 from unilinux.vm.runner import Boot
 
 # Four kernels are compiled when they aren't in the cache.

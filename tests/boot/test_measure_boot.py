@@ -11,11 +11,11 @@ from tests.boot.conftest import Workshop
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
-from unilinux.measure.boot import booted, counted_boot, debugged, disagreements, to_the_end
-from unilinux.measure.counter import build_plugin
-from unilinux.measure.kernel import read_kernel
-from unilinux.measure.occupancy import Occupancy
-from unilinux.measure.stages import Application, Stages
+from unilinux.measure.boot.boots import booted, counted_boot, debugged, disagreements, to_the_end
+from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.kernel import read_kernel
+from unilinux.measure.boot.stages import Application, Stages
+from unilinux.measure.memory.occupancy import Occupancy
 from unilinux.vm.runner import Boot
 
 pytestmark = [pytest.mark.boot, pytest.mark.slow]

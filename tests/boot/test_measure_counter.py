@@ -10,8 +10,8 @@ from unilinux.core import command
 from unilinux.core.errors import CommandError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
-from unilinux.measure.boot import EXACT_QEMU
-from unilinux.measure.counter import QEMU, Counts, Plan, Watch, build_plugin, plugin_arguments, read_counts
+from unilinux.measure.boot.boots import EXACT_QEMU
+from unilinux.measure.boot.counter import QEMU, Counts, Plan, Watch, build_plugin, plugin_arguments, read_counts
 
 pytestmark = pytest.mark.boot
 

@@ -14,7 +14,7 @@ from tests.boot import alone
 from tests.boot.attack import without_nmi_messages
 from tests.boot.conftest import Workshop
 from unilinux.image.record import Image
-from unilinux.measure.kernel import read_kernel
+from unilinux.measure.boot.kernel import read_kernel
 from unilinux.vm.accel import ExtendedAccelerator
 from unilinux.vm.gdbstub import GdbStub, MachineGoneError, StubListener
 from unilinux.vm.native import NativeRunner

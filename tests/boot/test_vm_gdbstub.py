@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from unilinux.image.record import Image
-from unilinux.measure.kernel import read_kernel
+from unilinux.measure.boot.kernel import read_kernel
 from unilinux.vm.accel import ExtendedAccelerator
 from unilinux.vm.gdbstub import StubListener, UnreadableMemoryError
 from unilinux.vm.native import NativeRunner

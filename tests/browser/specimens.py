@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from unilinux.measure.history import Record
-from unilinux.measure.page import Subject, render_page
-from unilinux.measure.size import APPLICATION, PADDING, UNKNOWN, Size
-from unilinux.measure.stages import Cost, Stage, Stages
+from unilinux.measure.boot.stages import Cost, Stage, Stages
+from unilinux.measure.budget.history import Record
+from unilinux.measure.size.size import APPLICATION, PADDING, UNKNOWN, Size
+from unilinux.report.page import Subject, render_page
 
 # Of hello, in order.
 _STAGES = {

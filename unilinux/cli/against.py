@@ -14,11 +14,11 @@ from unilinux.cli.specimen import Specimen, until_it_rests
 from unilinux.core.errors import BootError
 from unilinux.image.entry import Entry
 from unilinux.kernel.stock import PinnedPackage, StockKernel, find_stock_kernel, stock_kernel
-from unilinux.measure.boot import Wall, booted, counted_boot, timed_boots
-from unilinux.measure.counter import build_plugin
-from unilinux.measure.occupancy import occupancy
-from unilinux.measure.stages import Application, Stages
-from unilinux.measure.stock import CMDLINE, STARTING, application_of, kernel_of, require_end_of_pid1
+from unilinux.measure.boot.boots import Wall, booted, counted_boot, timed_boots
+from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.stages import Application, Stages
+from unilinux.measure.memory.occupancy import occupancy
+from unilinux.measure.stock.kernel import CMDLINE, STARTING, application_of, kernel_of, require_end_of_pid1
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.choice import choose_accelerator
 from unilinux.vm.native import NativeRunner

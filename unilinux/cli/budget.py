@@ -22,11 +22,11 @@ from unilinux.image.record import ARTIFACTS
 from unilinux.kernel.kbuild import parse_config
 from unilinux.kernel.make import tool_versions
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.budget import Budget, Measured, Tolerances, read_budget, write_budget
-from unilinux.measure.comparison import Comparison, compare, require_all
-from unilinux.measure.counter import qemu_in_words
-from unilinux.measure.history import Record, append_record
-from unilinux.measure.stages import Stages
+from unilinux.measure.boot.counter import qemu_in_words
+from unilinux.measure.boot.stages import Stages
+from unilinux.measure.budget.budget import Budget, Measured, Tolerances, read_budget, write_budget
+from unilinux.measure.budget.comparison import Comparison, compare, require_all
+from unilinux.measure.budget.history import Record, append_record
 from unilinux.vm.choice import choose_accelerator
 
 BUDGET_FILE = "budget.toml"

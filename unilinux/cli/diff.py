@@ -12,8 +12,8 @@ from unilinux.cli.session import Session, session
 from unilinux.cli.side_by_side import numbers_table, paired, pairs_document, stages_table, text_table
 from unilinux.cli.specimen import count, sizes
 from unilinux.core.errors import UsageError
-from unilinux.measure.size import Size
-from unilinux.measure.stages import Stages
+from unilinux.measure.boot.stages import Stages
+from unilinux.measure.size.size import Size
 
 _MOST_ROWS = 20
 _Rows = Sequence[tuple[str, int | None, int | None]]

@@ -12,12 +12,12 @@ from unilinux.cli.session import Session, session
 from unilinux.core.errors import UsageError
 from unilinux.image.record import Image
 from unilinux.image.request import Plan, Request, make_plan
-from unilinux.measure.counter import build_plugin
-from unilinux.measure.kernel import read_kernel
-from unilinux.measure.ladder import APP, RUNGS, Ladder, Rung, Spread, Throughput
-from unilinux.measure.ladder_calls import CallRun, call_costs, counted_calls, timed_calls
-from unilinux.measure.ladder_load import REQUESTS, Load, counted_load, load_of
-from unilinux.measure.ladder_text import remarks, render
+from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.kernel import read_kernel
+from unilinux.measure.calls.ladder import APP, RUNGS, Ladder, Rung, Spread, Throughput
+from unilinux.measure.calls.load import REQUESTS, Load, counted_load, load_of
+from unilinux.measure.calls.runs import CallRun, call_costs, counted_calls, timed_calls
+from unilinux.report.ladder import remarks, render
 from unilinux.vm.choice import choose_accelerator
 from unilinux.vm.runner import Boot
 

@@ -6,7 +6,7 @@ from unilinux.cli.session import Session
 from unilinux.cli.specimen import Specimen
 from unilinux.core.errors import BootError
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.memory import LeastMemory, least_memory
+from unilinux.measure.memory.least import LeastMemory, least_memory
 from unilinux.verify.result import Entry, Verification
 from unilinux.verify.verify import verify
 from unilinux.vm.accel import Accelerator

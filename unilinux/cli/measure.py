@@ -16,10 +16,10 @@ from unilinux.cli.specimen import build_specimen, clock, count, memory_in_use, s
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.boot import disagreements
-from unilinux.measure.budget import config_changes
-from unilinux.measure.history import read_history
-from unilinux.measure.page import Subject, render_page
+from unilinux.measure.boot.boots import disagreements
+from unilinux.measure.budget.budget import config_changes
+from unilinux.measure.budget.history import read_history
+from unilinux.report.page import Subject, render_page
 
 HISTORY_FILE = "history.jsonl"
 REPORT_FILE = "report.html"

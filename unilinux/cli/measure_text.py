@@ -6,9 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unilinux.measure.boot import Wall
-from unilinux.measure.size import Size, differences
-from unilinux.measure.stages import DEAREST, Cost, Stages
+from unilinux.measure.boot.boots import Wall
+from unilinux.measure.boot.stages import DEAREST, Cost, Stages
+from unilinux.measure.size.size import Size, differences
 from unilinux.report.tables import Column, show_table
 
 _MOST_ROWS = 20

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unilinux.measure.stages import Stages
+from unilinux.measure.boot.stages import Stages
 from unilinux.report.tables import Column, show_table
 
 

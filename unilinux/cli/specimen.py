@@ -18,13 +18,13 @@ from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.kernel.make import OBJECTS
 from unilinux.machine.compose import compose
-from unilinux.measure.boot import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
-from unilinux.measure.counter import build_plugin
-from unilinux.measure.kernel import read_kernel
-from unilinux.measure.occupancy import occupancy
-from unilinux.measure.size import Size, measure_size
-from unilinux.measure.stages import Application, Stages
-from unilinux.measure.stock import STARTING
+from unilinux.measure.boot.boots import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
+from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.kernel import read_kernel
+from unilinux.measure.boot.stages import Application, Stages
+from unilinux.measure.memory.occupancy import occupancy
+from unilinux.measure.size.size import Size, measure_size
+from unilinux.measure.stock.kernel import STARTING
 from unilinux.verify.verify import check_machine
 from unilinux.vm.choice import choose_accelerator
 from unilinux.vm.native import NativeRunner

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.cli.bill import bill_of
 from unilinux.cli.choice import Choice
+from unilinux.cli.costs import costs_of
 from unilinux.cli.images import build_image, pipeline
 from unilinux.cli.observe import observed
 from unilinux.cli.session import Session, session
@@ -22,7 +22,7 @@ from unilinux.kconfig.absence import Absence, absence
 from unilinux.kconfig.ancestry import Ancestor, Asker, ancestry, askers
 from unilinux.kconfig.variation import Variation
 from unilinux.machine.compose import compose
-from unilinux.measure.bill import Bill, Difference, cost_of, functions_of
+from unilinux.measure.budget.costs import Costs, Difference, cost_of, functions_of
 from unilinux.observe.observe import USAGE_FILE
 
 
@@ -162,7 +162,7 @@ def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, ti
     name = answer.found.explanation.state.name
     variant = Variant(label=f"without-{name}", resolved=without.resolved, changes={name: "n"})
     base = Specimen(plan=_reached(plan), image=build_image(here, plan))
-    with_it = bill_of(here, base, timeout_s=timeout_s)
+    with_it = costs_of(here, base, timeout_s=timeout_s)
     try:
         with here.progress.step("build", f"building {plan.name} without {name}"):
             image = pipeline(here).build(plan, variant=variant)
@@ -171,20 +171,20 @@ def _with_cost(here: Session, plan: Plan, answer: Why, without: Variation, *, ti
         return replace(answer, refusal=f"there is no kernel without it: {lines}")
     specimen = Specimen(plan=base.plan, image=image)
     try:
-        bill = bill_of(here, specimen, guess_mib=with_it.least_memory_mib or 0, timeout_s=timeout_s)
+        costs = costs_of(here, specimen, guess_mib=with_it.least_memory_mib or 0, timeout_s=timeout_s)
     except BootError as error:
         return replace(answer, refusal=f"without it the kernel doesn't come to start anything: {error.message}")
-    return replace(answer, without=_without(image.folder.name, without, name, with_it, bill))
+    return replace(answer, without=_without(image.folder.name, without, name, with_it, costs))
 
 
-def _without(image: str, variation: Variation, symbol: str, with_it: Bill, bill: Bill) -> Without:
-    functions, executed = functions_of(with_it, bill)
+def _without(image: str, variation: Variation, symbol: str, with_it: Costs, costs: Costs) -> Without:
+    functions, executed = functions_of(with_it, costs)
     return Without(
         image=image,
         changes=tuple(str(change) for change in variation.changes if change.symbol != symbol),
         lost=variation.lost,
-        failure=bill.failure,
-        cost=cost_of(with_it, bill),
+        failure=costs.failure,
+        cost=cost_of(with_it, costs),
         functions=functions,
         executed=executed,
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unilinux.measure.counter import Counts, Plan, Watch
-from unilinux.measure.kernel import KERNEL_MAP, Kernel
-from unilinux.measure.size import UNKNOWN, Symbol, homes_of_symbols, read_symbols, with_homes
-from unilinux.measure.stages import USER
+from unilinux.measure.boot.counter import Counts, Plan, Watch
+from unilinux.measure.boot.kernel import KERNEL_MAP, Kernel
+from unilinux.measure.boot.stages import USER
+from unilinux.measure.size.size import UNKNOWN, Symbol, homes_of_symbols, read_symbols, with_homes
 
 IDLE, BOOT, USED = "idle", "boot", "used"
 

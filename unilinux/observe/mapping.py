@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unilinux.measure.size import UNKNOWN
+from unilinux.measure.size.size import UNKNOWN
 from unilinux.observe.coverage import BOOT, IDLE, USED, KernelFunction, ObjectUse
 from unilinux.observe.makefiles import Gates
 from unilinux.observe.sources import Providers, Sources

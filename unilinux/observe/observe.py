@@ -27,9 +27,9 @@ from unilinux.core.store import Step, Store, Workspace
 from unilinux.image.record import Image
 from unilinux.kernel.kbuild import parse_config
 from unilinux.kernel.make import OBJECTS
-from unilinux.measure.counter import build_plugin
-from unilinux.measure.kernel import read_kernel
-from unilinux.measure.size import measure_size
+from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.kernel import read_kernel
+from unilinux.measure.size.size import measure_size
 from unilinux.observe.constants import read_constants
 from unilinux.observe.coverage import read_functions
 from unilinux.observe.makefiles import Gates

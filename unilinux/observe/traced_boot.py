@@ -9,9 +9,9 @@ from pathlib import Path
 
 from unilinux.core.errors import UsageError
 from unilinux.core.files import explained_disk_errors
-from unilinux.measure.boot import CountingAccelerator
-from unilinux.measure.counter import plugin_arguments, read_counts
-from unilinux.measure.kernel import Kernel
+from unilinux.measure.boot.boots import CountingAccelerator
+from unilinux.measure.boot.counter import plugin_arguments, read_counts
+from unilinux.measure.boot.kernel import Kernel
 from unilinux.observe.constants import Constants
 from unilinux.observe.coverage import KernelFunction, ObjectUse, coverage_plan, covered
 from unilinux.observe.syscalls import SystemCall

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
-from unilinux.measure.kernel import Segment, bytes_at, read_segments
+from unilinux.measure.boot.kernel import Segment, bytes_at, read_segments
 
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16})(?: (?P<size>[0-9a-f]{16}))? (?P<kind>[tTwWiVv]) (?P<name>\S+)$")
 # musl's marks inside of __syscall_cp_asm: labels, not functions.

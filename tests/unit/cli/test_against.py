@@ -20,7 +20,7 @@ from unilinux.core.events import Event, Note, Progress
 from unilinux.kernel.stock import StockKernel
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
-from unilinux.measure.stages import Application, Stage
+from unilinux.measure.boot.stages import Application, Stage
 from unilinux.vm.outcome import Timeout
 from unilinux.vm.runner import Boot
 

@@ -12,12 +12,12 @@ import pytest
 
 from unilinux.cli import budget as task
 from unilinux.core.errors import CheckError, ManifestError, UsageError
-from unilinux.measure.budget import Measured, read_budget
-from unilinux.measure.comparison import compare
-from unilinux.measure.history import read_history
-from unilinux.measure.memory import LeastMemory
-from unilinux.measure.size import Size
-from unilinux.measure.stages import Cost, Stage, Stages
+from unilinux.measure.boot.stages import Cost, Stage, Stages
+from unilinux.measure.budget.budget import Measured, read_budget
+from unilinux.measure.budget.comparison import compare
+from unilinux.measure.budget.history import read_history
+from unilinux.measure.memory.least import LeastMemory
+from unilinux.measure.size.size import Size
 
 PROJECT = Path(__file__).parents[3]
 BOOT = Stages(

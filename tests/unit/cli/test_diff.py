@@ -12,7 +12,7 @@ from unilinux.cli import diff
 from unilinux.cli.diff import Measured, config_pairs, document, text
 from unilinux.cli.finished import read_finished
 from unilinux.core.errors import UsageError
-from unilinux.measure.stages import Cost
+from unilinux.measure.boot.stages import Cost
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from unilinux.cli import ladder as task
-from unilinux.measure.ladder import CALLS, RUNGS, Rung
-from unilinux.measure.ladder_calls import CallRun
+from unilinux.measure.calls.ladder import CALLS, RUNGS, Rung
+from unilinux.measure.calls.runs import CallRun
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.runner import Boot
 

@@ -21,9 +21,9 @@ from unilinux.core.layout import Layout
 from unilinux.image.record import Image
 from unilinux.image.request import Request, make_plan
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.boot import Wall
-from unilinux.measure.size import Size
-from unilinux.measure.stages import Cost, Stage, Stages
+from unilinux.measure.boot.boots import Wall
+from unilinux.measure.boot.stages import Cost, Stage, Stages
+from unilinux.measure.size.size import Size
 from unilinux.verify.result import CheckResult, Verification
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.outcome import Exited, Timeout

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tests.unit.cli.test_measure import BOOT
 from unilinux.cli.side_by_side import merged_order, numbers_table, pairs_document, stages_table
-from unilinux.measure.stages import Stage, Stages
+from unilinux.measure.boot.stages import Stage, Stages
 
 OTHER = Stages(
     stages=(Stage("firmware", 30, 30), Stage("decompression", 700, 670), Stage("pid1", 1_900, 1_200)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.measure.test_bill import WITH, WITHOUT
+from tests.unit.measure.budget.test_costs import WITH, WITHOUT
 from unilinux.cli import why
 from unilinux.cli.choice import Choice
 from unilinux.cli.why import Why
@@ -25,7 +25,7 @@ from unilinux.kconfig.ancestry import Ancestor, askers
 from unilinux.kconfig.explain import Explanation
 from unilinux.kconfig.resolved import Resolved, Source, SymbolState
 from unilinux.kconfig.variation import Change, Variation
-from unilinux.measure.bill import Bill
+from unilinux.measure.budget.costs import Costs
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "no", build=PROJECT / "no")
@@ -62,18 +62,18 @@ Cost = Callable[..., Why]
 
 @pytest.fixture
 def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
-    """The answer with costs, of an image whose bill without the symbol is this one."""
+    """The answer with costs, of an image whose costs without the symbol is this one."""
 
-    def costed(asked: Why, bill: Bill | BuildError) -> Why:
+    def costed(asked: Why, cost: Costs | BuildError) -> Why:
         def build(plan: object, *, variant: Any) -> Any:
-            if isinstance(bill, BuildError):
-                raise bill
+            if isinstance(cost, BuildError):
+                raise cost
             return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"))
 
-        bills = iter((WITH, bill))
+        costs = iter((WITH, cost))
         monkeypatch.setattr(why, "build_image", lambda here, plan: SimpleNamespace(folder=Path("/build/nginx")))
         monkeypatch.setattr(why, "pipeline", lambda here: SimpleNamespace(build=build))
-        monkeypatch.setattr(why, "bill_of", lambda here, specimen, **options: next(bills))
+        monkeypatch.setattr(why, "costs_of", lambda here, specimen, **options: next(costs))
         assert asked.found.without is not None
         return why._with_cost(HERE, PLAN, asked, asked.found.without, timeout_s=1)
 

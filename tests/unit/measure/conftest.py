@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.measure.budget import Budget, Measured, read_budget, write_budget
-from unilinux.measure.kernel import KERNEL_MAP
+from unilinux.measure.boot.kernel import KERNEL_MAP
+from unilinux.measure.budget.budget import Budget, Measured, read_budget, write_budget
 
 TEXT = KERNEL_MAP + 0x200000
 INITCALLS = TEXT + 0x1000

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from unilinux.measure.counter import Counts
-from unilinux.measure.kernel import KERNEL_MAP, Kernel
-from unilinux.measure.size import UNKNOWN
+from unilinux.measure.boot.counter import Counts
+from unilinux.measure.boot.kernel import KERNEL_MAP, Kernel
+from unilinux.measure.size.size import UNKNOWN
 from unilinux.observe.coverage import KernelFunction, ObjectUse, coverage_plan, covered
 
 A, B, C, D = (

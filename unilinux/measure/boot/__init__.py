@@ -1,0 +1,1 @@
+"""Boots: what is counted and timed of them, stage by stage."""

@@ -1,0 +1,185 @@
+"""Boots counted to the instruction, and timed.
+
+Under ``-icount shift=0,sleep=off`` the guest's clock is its instruction count, so a
+boot doesn't depend on the host, and two boots of one image agree exactly until
+something from outside (a client) reaches the guest. Wall time is measured apart,
+under plain TCG, and never asserted.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unilinux.core.errors import BootError
+from unilinux.core.files import explained_disk_errors
+from unilinux.measure.boot.counter import plugin_arguments, read_counts
+from unilinux.measure.boot.kernel import Kernel
+from unilinux.measure.boot.stages import Application, Stages, plan, stages
+from unilinux.vm.accel import Accelerator
+from unilinux.vm.gdbstub import GdbStub, StubListener
+from unilinux.vm.native import NativeRunner
+from unilinux.vm.outcome import Exited
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+# With shift=0 an instruction takes 1 ns, which is also a tick of the TSC.
+EXACT_TSC_KHZ = 1_000_000
+# The clock and the random seed that the machine gives to the guest are fixed as
+# well: without, repeats differ by some hundred instructions.
+EXACT_QEMU = ("-icount", "shift=0,sleep=off", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+
+BootWith = Callable[[Sequence[str]], None]
+"""Boots the machine under TCG with these further QEMU arguments, does with it what
+shall be measured, and returns when QEMU has ended by itself, by QMP's quit or by
+SIGTERM (a killed QEMU writes no counts)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """Seconds of the host's clock over several runs."""
+
+    median_s: float
+    least_s: float
+    most_s: float
+    runs: int
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data, to the millisecond."""
+        return {
+            "median_s": round(self.median_s, 3),
+            "least_s": round(self.least_s, 3),
+            "most_s": round(self.most_s, 3),
+            "runs": self.runs,
+        }
+
+
+def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, folder: Path, boot: BootWith) -> Stages:
+    """Boot once under the instruction counter; ``folder`` gets its plan and its counts.
+
+    :raise BootError: PID 1 never executed an instruction.
+    :raise VmError: QEMU ended without writing the counts. What ``boot`` raises passes through.
+    """
+    what = plan(kernel, application)
+    plan_file, counts_file = folder / "counter.plan", folder / "counter.counts"
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        plan_file.write_text(what.text())
+        counts_file.unlink(missing_ok=True)
+    boot((*EXACT_QEMU, *plugin_arguments(plugin, plan_file, counts_file)))
+    measured = stages(read_counts(counts_file.read_text() if counts_file.exists() else "", what), kernel)
+    if measured.instructions("pid1") is None:
+        last = measured.stages[-1].name if measured.stages else "reset"
+        raise BootError(
+            f"the boot was counted, but PID 1 was never reached: the last stage that was over is {last!r}",
+            hint="when the image is known to boot: its System.map belongs to another vmlinux, or it needs nokaslr",
+        )
+    return measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountingAccelerator(Accelerator):
+    """TCG with further QEMU arguments; ``-icount`` runs all CPUs in one thread."""
+
+    further: tuple[str, ...]
+
+    def qemu(self, cpus: int) -> tuple[str, ...]:
+        """QEMU arguments."""
+        plain = Accelerator.qemu(self, cpus)
+        return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
+
+
+def booted(boot: Boot, drive: Callable[[Vm], object], *, advises: bool = True) -> BootWith:
+    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`.
+
+    ``advises`` is :attr:`Accelerator.advises`.
+    """
+
+    def run(further: Sequence[str]) -> None:
+        with Vm.start(boot, _counting_runner(further, advises=advises)) as vm:
+            drive(vm)
+
+    return run
+
+
+@contextmanager
+def debugged(boot: Boot, *, advises: bool = True) -> Iterator[tuple[Vm, GdbStub]]:
+    """A machine that runs as it does when it is counted, held at reset by a debugger.
+
+    ``advises`` is :attr:`Accelerator.advises`.
+    """
+    with StubListener() as listener:
+        runner = _counting_runner((*EXACT_QEMU, *listener.arguments), advises=advises)
+        with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
+            yield vm, stub
+
+
+def _counting_runner(further: Sequence[str], *, advises: bool) -> NativeRunner:
+    accelerator = CountingAccelerator(
+        name="tcg",
+        reason="instructions are counted",
+        tsc_khz=EXACT_TSC_KHZ,
+        advises=advises,
+        further=tuple(further),
+    )
+    return NativeRunner(accelerator)
+
+
+def to_the_end(timeout_s: float) -> Callable[[Vm], None]:
+    """Drives an application that ends by itself.
+
+    :raise BootError: when run, if it doesn't end in time, or not as PID 1 should.
+    """
+
+    def drive(vm: Vm) -> None:
+        outcome = vm.wait(timeout_s=timeout_s)
+        if not isinstance(outcome, Exited):
+            raise vm.failure(outcome)
+
+    return drive
+
+
+def quit_after(use: Callable[[Vm], None], *, timeout_s: float) -> Callable[[Vm], None]:
+    """Drives a server: ``use`` waits for it and asks it something, then QEMU is told to quit."""
+
+    def drive(vm: Vm) -> None:
+        use(vm)
+        vm.execute("quit")
+        vm.wait(timeout_s=timeout_s)
+
+    return drive
+
+
+def seconds_of(boot: Callable[[], None]) -> float:
+    """How long a boot took on the host's clock."""
+    began = time.monotonic()
+    boot()
+    return time.monotonic() - began
+
+
+def timed_boots(boot: Callable[[], float], runs: int) -> Wall:
+    """Median and spread of ``runs`` boots; ``boot`` says how many seconds each took.
+
+    :raise ValueError: ``runs`` is less than 1.
+    """
+    if runs < 1:
+        raise ValueError("at least one run is needed")
+    seconds = [boot() for _ in range(runs)]
+    return Wall(median_s=statistics.median(seconds), least_s=min(seconds), most_s=max(seconds), runs=runs)
+
+
+def disagreements(measured: Sequence[Stages], *, until: str = "main") -> tuple[str, ...]:
+    """What differs between repeats, up to the stage ``until``: empty when they agree to the instruction."""
+    found = []
+    for stage in measured[0].stages:
+        seen = [one.instructions(stage.name) for one in measured]
+        if len(set(seen)) > 1:
+            found.append(f"{stage.name}: {', '.join(f'{count:,}' if count else 'not reached' for count in seen)}")
+        if stage.name == until:
+            break
+    return tuple(found)

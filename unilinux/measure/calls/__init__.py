@@ -1,0 +1,1 @@
+"""What system calls and requests cost, by the way into the kernel."""

@@ -1,0 +1,205 @@
+"""A client that asks a server one request after the other, and what the answers cost the guest."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from unilinux.app.checks import Check, HttpCheck, MemcachedCheck, RespCheck
+from unilinux.core.errors import UsageError, VerifyError, VmError
+from unilinux.core.files import explained_disk_errors
+from unilinux.measure.boot.boots import booted, quit_after
+from unilinux.measure.boot.counter import Counts, Plan, Watch, plugin_arguments, read_counts
+from unilinux.measure.boot.kernel import Kernel
+from unilinux.measure.calls.ladder import Rung
+from unilinux.vm.outcome import Timeout
+from unilinux.vm.runner import Boot
+from unilinux.vm.vm import Vm
+
+# The guest's clock counts its instructions while it runs, so that timer interrupts don't depend on the host,
+# and follows the host's while it waits: otherwise a server would give up a client that the host lets wait.
+LOAD_QEMU = ("-icount", "shift=0,sleep=on", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+
+WARM_UP = 50
+REQUESTS = 400  # together fewer than nginx serves on one connection
+
+# No word may be left out: a line is looked at as it grows.
+_ENTRY = r"^unilinux: init: ring (\d), syscall (trap|gate|lean)"
+_ANSWER = "answer"
+_MOST_STAMPS = 1 << 16
+_MOST_BYTES = 1 << 20
+_FIRST_PATIENCE_S = 10.0
+_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Requests of one kind to a port of the guest. ``prepare`` are asked once, before; each gets one answer."""
+
+    port: int
+    request: bytes
+    read_answer: Callable[[BinaryIO], None]
+    prepare: tuple[bytes, ...] = ()
+
+
+def load_of(app: str, checks: Sequence[Check]) -> Load:
+    """The load for an application, by the protocol that its manifest verifies.
+
+    :raise UsageError: it speaks none that we can count.
+    """
+    for check in checks:
+        if isinstance(check, HttpCheck) and check.method == "GET" and check.status == 200:
+            request = f"GET {check.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            return Load(port=check.port, request=request, read_answer=read_http)
+        if isinstance(check, RespCheck):
+            keep, get = _resp(b"SET", b"ladder", b"0123456789"), _resp(b"GET", b"ladder")
+            return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_resp)
+        if isinstance(check, MemcachedCheck):
+            keep, get = b"set ladder 0 0 10\r\n0123456789\r\n", b"get ladder\r\n"
+            return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_memcached)
+    raise UsageError(
+        f"{app} is no server whose requests can be counted: it has no verify table of kind http, resp or memcached",
+        hint="./x ladder --app nginx --app redis",
+    )
+
+
+def read_http(file: BinaryIO) -> None:
+    """Read one response.
+
+    :raise EOFError: the connection ended before it did.
+    :raise VerifyError: it isn't one of status 200 with a Content-Length.
+    """
+    status = _line(file)
+    if not status.startswith(b"HTTP/1.1 200"):
+        raise VerifyError(f"expected HTTP status 200, got {status!r}")
+    length = -1
+    while header := _line(file):
+        name, _, value = header.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    if length < 0:
+        raise VerifyError("the response has no Content-Length")
+    _exactly(file, length)
+
+
+def read_resp(file: BinaryIO) -> None:
+    """Read one reply of Redis; raises as :func:`read_http` does."""
+    line = _line(file)
+    if line.startswith(b"$") and line != b"$-1":
+        _exactly(file, int(line[1:]) + 2)
+    elif not line.startswith((b"+", b":")):
+        raise VerifyError(f"expected a value, got {line!r}")
+
+
+def read_memcached(file: BinaryIO) -> None:
+    """Read one reply of memcached; raises as :func:`read_http` does."""
+    line = _line(file)
+    if match := re.fullmatch(rb"VALUE \S+ \d+ (\d+)", line):
+        _exactly(file, int(match[1]) + 2)
+        line = _line(file)
+        if line == b"END":
+            return
+    if line != b"STORED":
+        raise VerifyError(f"expected a value, got {line!r}")
+
+
+def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) -> int:
+    """Wait for the server, then ask all requests on one connection; the number of its answers.
+
+    :raise BootError: the machine ended, or the server didn't answer in time.
+    :raise VerifyError: it gave a wrong answer.
+    """
+    port = vm.host_port(load.port)
+    texts = (*load.prepare, *([load.request] * (warm_up + requests)))
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answered = 0
+        try:
+            # Patient from the first attempt on: an answer to a client that is gone would count.
+            with socket.create_connection(("127.0.0.1", port), timeout=_FIRST_PATIENCE_S) as stream:
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with stream.makefile("rb") as file:
+                    for text in texts:
+                        stream.sendall(text)
+                        load.read_answer(file)
+                        answered += 1
+                        stream.settimeout(timeout_s)
+            return answered
+        except (OSError, EOFError) as error:
+            if answered:
+                raise VerifyError(f"the connection broke after {answered} answers: {error}") from error
+        end = vm.wait(timeout_s=_PAUSE_S, awaited=f"an answer from port {load.port}")
+        if not isinstance(end, Timeout):
+            raise vm.failure(end)
+        if time.monotonic() > deadline:
+            raise vm.failure(Timeout(timeout_s, f"an answer from port {load.port}"))
+
+
+def requests_per_minstr(counts: Counts, *, answers: int, requests: int) -> float:
+    """Requests per million guest instructions, of the last ``requests`` of all ``answers``.
+
+    :raise VmError: the server sent something else as well.
+    """
+    stamps, hits = counts.stamps.get(_ANSWER, ()), counts.hits.get(_ANSWER, 0)
+    sends, rest = divmod(hits, answers)
+    if not sends or rest or len(stamps) != hits or answers <= requests:
+        raise VmError(
+            f"the server sent {hits} times for {answers} answers: they cannot be told apart",
+            hint="the same command again, when the host is less busy",
+        )
+    return requests * 1e6 / (stamps[-1] - stamps[-1 - sends * requests])
+
+
+def counted_load(boot: Boot, rung: Rung, load: Load, kernel: Kernel, *, plugin: Path, timeout_s: float) -> float:
+    """Boot a server under the instruction counter and ask it; requests per million guest instructions.
+
+    :raise BootError: the machine ended, or the server didn't answer in time.
+    :raise VerifyError: a wrong answer, or another rung than it should be.
+    :raise VmError: answers couldn't be told from other traffic.
+    """
+    watched = kernel.addresses("tcp_sendmsg")
+    plan = Plan(watches=(Watch(name=_ANSWER, addresses=watched, keep=_MOST_STAMPS),))
+    plan_file, counts_file = boot.evidence / "counter.plan", boot.evidence / "counter.counts"
+    with explained_disk_errors(boot.evidence):
+        boot.evidence.mkdir(parents=True, exist_ok=True)
+        plan_file.write_text(plan.text())
+        counts_file.unlink(missing_ok=True)
+    answers: list[int] = []
+
+    def use(vm: Vm) -> None:
+        _require_rung(vm, rung, timeout_s)
+        answers.append(ask(vm, load, warm_up=WARM_UP, requests=REQUESTS, timeout_s=timeout_s))
+
+    further = (*LOAD_QEMU, *plugin_arguments(plugin, plan_file, counts_file))
+    booted(boot, quit_after(use, timeout_s=timeout_s))(further)
+    counts = read_counts(counts_file.read_text() if counts_file.exists() else "", plan)
+    return requests_per_minstr(counts, answers=answers[0], requests=REQUESTS)
+
+
+def _require_rung(vm: Vm, rung: Rung, timeout_s: float) -> None:
+    line = vm.expect(_ENTRY, timeout_s=timeout_s).line
+    found = re.search(_ENTRY, line)
+    if found is None or (int(found[1]), found[2]) != (rung.ring, rung.syscall):
+        raise VerifyError(f"the image for {rung.name} reports another way into the kernel: {line}")
+
+
+def _resp(*words: bytes) -> bytes:
+    """A command of Redis: an array of bulk strings."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+def _line(file: BinaryIO) -> bytes:
+    line = file.readline(_MOST_BYTES)
+    if not line.endswith(b"\r\n"):
+        raise EOFError("the connection ended within an answer" if line else "the connection ended without an answer")
+    return line[:-2]
+
+
+def _exactly(file: BinaryIO, count: int) -> None:
+    if len(file.read(count)) < count:
+        raise EOFError("the connection ended within an answer")

@@ -1,0 +1,1 @@
+"""Memory: in use at each stage of a boot, and the least that is enough."""

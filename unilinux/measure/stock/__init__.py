@@ -1,0 +1,1 @@
+"""Kernels as others ship them, measured as ours are."""
