@@ -14,6 +14,7 @@ from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.files import digest_file
 from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.elf.file import is_elf
 from unilinux.fetch.unpack import unpack
 
 TOOL_PREFIX = "x86_64-unilinux-musl-"
@@ -139,9 +140,3 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
             symbols.parent.mkdir(parents=True, exist_ok=True)
             run([strip, "--strip-debug", "--remove-section=.comment", "-o", symbols, target], log=space.log)
             run([strip, "--strip-all", "--remove-section=.comment", target], log=space.log)
-
-
-def is_elf(path: Path) -> bool:
-    """Whether a file begins as ELF files do."""
-    with path.open("rb") as file:
-        return file.read(4) == b"\x7fELF"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.build import GATE_SUFFIX, is_elf
+from unilinux.app.build import GATE_SUFFIX
 from unilinux.app.catalogue import App
 from unilinux.app.manifest import File as Listed
 from unilinux.app.render import render
 from unilinux.core.errors import BuildError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
+from unilinux.elf.file import is_elf
 
 INIT_PATH = "/init"
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.build import SYMBOLS, is_elf
+from unilinux.app.build import SYMBOLS
 from unilinux.app.rootfs import INIT_PATH
 from unilinux.core.errors import BuildError
 from unilinux.core.events import Progress
 from unilinux.core.store import Output, Store
 from unilinux.core.tree import File, Tree
+from unilinux.elf.file import is_elf
 from unilinux.image.entry import Entry
 from unilinux.redirect.scan import Scan, scan_program
 

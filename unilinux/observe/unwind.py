@@ -19,8 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from unilinux.core.command import run
-from unilinux.core.errors import BuildError
-from unilinux.measure.boot.kernel import Segment, bytes_at, read_segments
+from unilinux.elf.file import Segment, bytes_at, read_elf
 
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16})(?: (?P<size>[0-9a-f]{16}))? (?P<kind>[tTwWiVv]) (?P<name>\S+)$")
 # musl's marks inside of __syscall_cp_asm: labels, not functions.
@@ -197,10 +196,7 @@ def read_unwinder(program: Path, library: Iterable[str]) -> Unwinder:
 
     :raise BuildError: the file is missing or isn't what it should be.
     """
-    try:
-        image = program.read_bytes()
-    except OSError as error:
-        raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error
+    segments = read_elf(program).loaded
     listed = run(["nm", "--defined-only", "--numeric-sort", "--print-size", program]).output
     found = sorted(_listed(listed), key=lambda one: (one.start, one.end == one.start, one.name.startswith("_")))
     starts = [*sorted({one.start for one in found}), 1 << 64]
@@ -210,7 +206,7 @@ def read_unwinder(program: Path, library: Iterable[str]) -> Unwinder:
         # Assembly has no sizes: it goes up to the next function.
         end = one.end if one.end > one.start else following[one.start]
         functions.setdefault(one.start, TextSymbol(one.start, end, one.name))
-    return Unwinder(tuple(functions.values()), tuple(read_segments(program, image)), frozenset(library))
+    return Unwinder(tuple(functions.values()), segments, frozenset(library))
 
 
 def _listed(text: str) -> Iterable[TextSymbol]:

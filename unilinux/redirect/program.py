@@ -12,19 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_RELOC_TYPE_x64
-from elftools.elf.relocation import RelocationSection
-from elftools.elf.sections import SymbolTableSection
 
 from unilinux.core.errors import BuildError
+from unilinux.elf.file import X86_64, Elf, read_elf
 
-_RELATIVE = (ENUM_RELOC_TYPE_x64["R_X86_64_RELATIVE"], ENUM_RELOC_TYPE_x64["R_X86_64_IRELATIVE"])
-_EXECUTABLE = 0x4  # SHF_EXECINSTR
-_ALLOCATED = 0x2  # SHF_ALLOC
+_UNTYPED, _FUNCTION, _INDIRECT = 0, 2, 10  # STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC
+_DATA = ("SHT_PROGBITS", "SHT_INIT_ARRAY", "SHT_FINI_ARRAY", "SHT_PREINIT_ARRAY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,58 +74,50 @@ def read_program(path: Path, name: str | None = None) -> Program:
     :param name: what to call it; the file's name unless told.
     :raise BuildError: it isn't one, or is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            elf = ELFFile(file)
-            if elf["e_machine"] != "EM_X86_64":
-                raise BuildError(f"{path} is no program for x86-64 (machine {elf['e_machine']})")
-            return _read(elf, name or path.name)
-    except (ELFError, struct.error) as error:
-        raise BuildError(f"{path} is no ELF file that can be read: {error}") from error
+    elf = read_elf(path)
+    if elf.machine != X86_64:
+        raise BuildError(f"{path} is no program for x86-64 (machine {elf.machine})")
+    return _read(elf, name or path.name)
 
 
-def _read(elf: ELFFile, name: str) -> Program:
-    code = [
-        (section["sh_addr"], section.data())
-        for section in elf.iter_sections()
-        if section["sh_flags"] & _EXECUTABLE and section["sh_type"] == "SHT_PROGBITS" and section["sh_size"]
-    ]
+def _read(elf: Elf, name: str) -> Program:
+    code = sorted(
+        (section.address, bytes(section.content))
+        for section in elf.sections
+        if section.executable and section.kind == "SHT_PROGBITS" and section.size_bytes
+    )
     symbols = dict(_symbols(elf))
     functions: list[Function] = []
     unnamed: list[tuple[int, bytes]] = []
-    for start, content in sorted(code):
+    for start, content in code:
         named, rest = _divide(start, content, symbols)
         functions += named
         unnamed += rest
     if not functions:
-        functions = [Function(f"code at {start:#x}", start, content) for start, content in sorted(code)]
+        functions = [Function(f"code at {start:#x}", start, content) for start, content in code]
         unnamed = []
     return Program(
         name=name,
-        entry=elf["e_entry"],
+        entry=elf.entry,
         functions=tuple(functions),
         pointers=frozenset(_pointers(elf)),
         named=bool(symbols),
-        dynamic=any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()),
+        dynamic=elf.interpreter is not None,
         unnamed_code=tuple(unnamed),
     )
 
 
-def _symbols(elf: ELFFile) -> Iterator[tuple[int, tuple[str, int]]]:
+def _symbols(elf: Elf) -> Iterator[tuple[int, tuple[str, int]]]:
     """Name and size of what starts at an address: of several symbols the one that says most."""
-    table = elf.get_section_by_name(".symtab")
-    if not isinstance(table, SymbolTableSection):
-        return
     found: dict[int, list[tuple[bool, int, bool, str]]] = {}
-    for symbol in table.iter_symbols():
-        kind, place = symbol["st_info"]["type"], symbol["st_shndx"]
-        if kind not in ("STT_FUNC", "STT_NOTYPE", "STT_GNU_IFUNC", "STT_LOOS") or not isinstance(place, int):
+    sections = elf.sections
+    for symbol in elf.symbols:
+        if symbol.kind not in (_UNTYPED, _FUNCTION, _INDIRECT) or symbol.section is None:
             continue
-        if not elf.get_section(place)["sh_flags"] & _EXECUTABLE:
+        if symbol.section >= len(sections) or not sections[symbol.section].executable:
             continue
-        is_global = symbol["st_info"]["bind"] != "STB_LOCAL"
-        found.setdefault(symbol["st_value"], []).append(
-            (kind != "STT_NOTYPE", symbol["st_size"], is_global, symbol.name)
+        found.setdefault(symbol.address, []).append(
+            (symbol.kind != _UNTYPED, symbol.size_bytes, symbol.is_global, symbol.name)
         )
     for address, names in found.items():
         functions = [entry for entry in names if entry[0]]
@@ -165,22 +150,10 @@ def _divide(
     return functions, unnamed
 
 
-def _pointers(elf: ELFFile) -> Iterator[int]:
+def _pointers(elf: Elf) -> Iterator[int]:
     """Each word of the data, and what relocations will write there."""
-    for section in elf.iter_sections():
-        if isinstance(section, RelocationSection):
-            yield from (_addend(entry) for entry in section.iter_relocations() if _is_relative(entry))
-        elif section["sh_flags"] & _ALLOCATED and not section["sh_flags"] & _EXECUTABLE:
-            if section["sh_type"] not in ("SHT_PROGBITS", "SHT_INIT_ARRAY", "SHT_FINI_ARRAY", "SHT_PREINIT_ARRAY"):
-                continue
-            skipped = -section["sh_addr"] % 8
-            content = section.data()[skipped:]
+    yield from elf.relative_addends
+    for section in elf.sections:
+        if section.allocated and not section.executable and section.kind in _DATA:
+            content = section.content[-section.address % 8 :]
             yield from (word for (word,) in struct.iter_unpack("<Q", content[: len(content) // 8 * 8]))
-
-
-def _is_relative(entry: Any) -> bool:
-    return entry["r_info_type"] in _RELATIVE
-
-
-def _addend(entry: Any) -> int:
-    return int(entry["r_addend"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Step, Store
+from unilinux.elf import file as elf_file
 from unilinux.redirect import calls, decode, flow, graph, privileged, program, values
 from unilinux.redirect.calls import Mystery, system_calls
 from unilinux.redirect.decode import DISASSEMBLER
@@ -17,7 +18,7 @@ from unilinux.redirect.graph import reachable
 from unilinux.redirect.privileged import Privileged, privileged_instructions
 from unilinux.redirect.program import read_program
 
-_CODE = (program, decode, graph, values, flow, calls, privileged)
+_CODE = (elf_file, program, decode, graph, values, flow, calls, privileged)
 _FILE = "scan.json"
 
 

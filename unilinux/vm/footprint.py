@@ -6,11 +6,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.core.errors import VmError
-
-_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
-_SEGMENT = struct.Struct("<IIQQQQQQ")
-_PT_LOAD = 1
+from unilinux.core.errors import BuildError, VmError
+from unilinux.elf.file import read_elf
 
 # The kernel's Documentation/arch/x86/boot.rst: where a bzImage has its magic, its
 # version of the protocol, and from 2.10 on the address and the size that it wants.
@@ -52,17 +49,10 @@ def loaded_end(kernel: Path) -> int:
     compressed = read_bzimage(kernel)
     if compressed is not None:
         return compressed.address + compressed.size
-    header = _read(kernel, 0, _HEADER.size)
-    if len(header) < _HEADER.size or header[:5] != b"\x7fELF\x02":
-        raise VmError(f"{kernel} is no 64-bit ELF file and no bzImage: the kernel to boot is vmlinux")
-    fields = _HEADER.unpack(header)
-    offset, size, count = fields[5], fields[9], fields[10]
-    table = _read(kernel, offset, size * count)
-    if size < _SEGMENT.size or len(table) < size * count:
-        raise VmError(f"{kernel} is cut short")
-    segments = [_SEGMENT.unpack_from(table, size * number) for number in range(count)]
-    # Fields: type, flags, offset, virtual address, physical address, size in the file, in memory, alignment.
-    return max((segment[4] + segment[6] for segment in segments if segment[0] == _PT_LOAD), default=0)
+    try:
+        return read_elf(kernel).loaded_end
+    except BuildError as error:
+        raise VmError(error.message, hint="the kernel to boot is a vmlinux or a bzImage") from error
 
 
 def _read(kernel: Path, offset: int, size: int) -> bytes:

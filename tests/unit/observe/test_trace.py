@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from unilinux.core.errors import VmError
-from unilinux.measure.boot.kernel import Segment
+from unilinux.elf.file import Segment
 from unilinux.observe.constants import read_constants
 from unilinux.observe.syscalls import read_table
 from unilinux.observe.trace import APPLICATION, INIT, CallTracer, CallUse

@@ -61,5 +61,5 @@ def test_another_machine_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_no_elf_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("#!/bin/sh\n")
-    with pytest.raises(BuildError, match="no ELF file"):
+    with pytest.raises(BuildError, match="is not a 64-bit ELF file"):
         read_program(tmp_path / "text")

@@ -54,5 +54,5 @@ def test_an_elf_file_is_no_bzimage(tmp_path: Path) -> None:
 def test_file_that_is_no_kernel(tmp_path: Path, content: bytes) -> None:
     kernel = tmp_path / "vmlinux"
     kernel.write_bytes(content)
-    with pytest.raises(VmError, match="is no 64-bit ELF file"):
+    with pytest.raises(VmError, match="is not a 64-bit ELF file"):
         loaded_end(kernel)

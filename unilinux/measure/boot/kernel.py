@@ -1,19 +1,19 @@
 """What measuring has to know of a kernel: its symbols and its table of initcalls.
 
 System.map gives names and addresses. The table of initcalls is read from the
-image itself, since names of static functions aren't unique; the few fields of ELF
-that this takes are read here.
+image itself, since names of static functions aren't unique.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from unilinux.core.errors import BuildError
+from unilinux.elf.file import bytes_at, read_elf
 
 # arch/x86/include/asm/page_64_types.h: __START_KERNEL_map. The image is linked
 # there; before paging is set up it runs this much lower.
@@ -51,14 +51,6 @@ class Initcall:
     level: str
     address: int
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What an ELF file has of a segment, and the address that it is loaded at."""
-
-    address: int
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +96,6 @@ def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:
     """
     try:
         lines = system_map.read_text(encoding="ascii", errors="replace").splitlines()
-        image = vmlinux.read_bytes()
     except OSError as error:
         raise BuildError(f"cannot read {error.filename}: {error.strerror}") from error
     symbols: dict[str, int] = {}
@@ -120,14 +111,14 @@ def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:
             texts.setdefault(address, words[2])
     functions = tuple(Function(address, name) for address, name in sorted(texts.items()))
     load = symbols.get("_text", KERNEL_MAP + 0x1000000) - KERNEL_MAP
-    initcalls = _initcalls(vmlinux, image, symbols, texts)
+    initcalls = _initcalls(vmlinux, symbols, texts)
     return Kernel(symbols=symbols, functions=functions, initcalls=initcalls, load_address=load)
 
 
-def _initcalls(path: Path, image: bytes, symbols: Mapping[str, int], texts: Mapping[int, str]) -> tuple[Initcall, ...]:
+def _initcalls(path: Path, symbols: Mapping[str, int], texts: Mapping[int, str]) -> tuple[Initcall, ...]:
     found: list[Initcall] = []
     names = [name for name in LEVELS if name in symbols]
-    segments = read_segments(path, image)
+    segments = read_elf(path).loaded
     for name, following in pairwise(names):
         # CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: each entry is its target's distance from itself.
         for entry in range(symbols[name], symbols[following], 4):
@@ -138,29 +129,3 @@ def _initcalls(path: Path, image: bytes, symbols: Mapping[str, int], texts: Mapp
             target = (entry + distance) & 0xFFFFFFFFFFFFFFFF
             found.append(Initcall(LEVELS[name], target, texts.get(target, f"{target:#x}")))
     return tuple(found)
-
-
-def read_segments(path: Path, image: bytes) -> tuple[Segment, ...]:
-    """What a 64-bit little-endian ELF file has of each segment that is loaded.
-
-    :raise BuildError: it is none.
-    """
-    if image[:6] != b"\x7fELF\x02\x01":
-        raise BuildError(f"{path} is not a 64-bit ELF file")
-    (table,) = struct.unpack_from("<Q", image, 32)
-    size, count = struct.unpack_from("<HH", image, 54)
-    found = []
-    for number in range(count):
-        kind, _, offset, address, _, in_file = struct.unpack_from("<IIQQQQ", image, table + number * size)
-        if kind == 1:  # PT_LOAD
-            found.append(Segment(address, image[offset : offset + in_file]))
-    return tuple(found)
-
-
-def bytes_at(segments: Sequence[Segment], address: int, size: int) -> bytes | None:
-    """The bytes of a file that are loaded at an address; None where there are none."""
-    for segment in segments:
-        offset = address - segment.address
-        if offset >= 0 and offset + size <= len(segment.content):
-            return segment.content[offset : offset + size]
-    return None

@@ -7,7 +7,6 @@ instructions of two programs that are linked to fixed addresses.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from unilinux.core.errors import BuildError, VmError
 from unilinux.core.events import Progress
 from unilinux.core.store import Store
 from unilinux.core.tree import Entry, File
+from unilinux.elf.file import parse_elf, read_elf
 from unilinux.measure.boot.kernel import Kernel, read_kernel
 from unilinux.measure.boot.stages import Application
 from unilinux.measure.stock.symbols import files_of, stock_symbols
@@ -31,9 +31,6 @@ CMDLINE = ("console=ttyS0", "panic=-1", "reboot=t", "nokaslr")
 
 STARTING = "^unilinux: starting "
 """What init says before it becomes the application."""
-
-_ELF_HEAD = struct.Struct("<16sHHIQ")
-_ET_EXEC = 2
 
 
 def header_of(bzimage: Path) -> BzImage:
@@ -74,11 +71,11 @@ def _entry(program: Path | bytes | None) -> int | None:
     """The address of the first instruction; None where it isn't fixed."""
     if program is None:
         return None
-    content = program if isinstance(program, bytes) else program.read_bytes()
-    if len(content) < 32 or content[:5] != b"\x7fELF\x02":
-        return None
-    _, kind, _, _, entry = _ELF_HEAD.unpack_from(content)
-    return int(entry) if kind == _ET_EXEC else None
+    try:
+        elf = parse_elf(program, "a program") if isinstance(program, bytes) else read_elf(program)
+    except BuildError:
+        return None  # a script
+    return elf.entry if elf.kind == "ET_EXEC" else None
 
 
 def require_end_of_pid1(vm: Vm, outcome: Timeout | End) -> None:

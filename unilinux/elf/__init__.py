@@ -1,0 +1,1 @@
+"""ELF files: programs, objects and kernels, as far as anything here needs to know them."""
