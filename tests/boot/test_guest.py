@@ -119,7 +119,7 @@ def test_each_boot_of_a_bzimage_is_at_another_address(
 @pytest.mark.slow
 def test_both_cpus_of_q35_come_up(workshop: Workshop, tmp_path: Path) -> None:
     target = Target("attack-full", 0, "gate")
-    image = target.build(workshop, "stress", board="q35")
+    image = target.build(workshop, "stress", target="q35")
     with target.start(image, tmp_path / "evidence", "only=everything", "seconds=0.1") as vm:
         report = Report.read(vm, timeout_s=120)
     assert report.cases["everything"].startswith("pass")

@@ -74,7 +74,7 @@ def test_sleeper_wakes_and_the_clock_goes_right(
 ) -> None:
     # Without network, rng and disks the two boards need the same kernel.
     boot = boot_of(sleeper)
-    boot = replace(boot, machine=compose(replace(boot.machine.spec, board=board)))
+    boot = replace(boot, machine=compose(replace(boot.machine.spec, target=board)))
     runner = NativeRunner(Accelerator(name="tcg", reason="test", tsc_khz=tsc_khz))
     with Vm.start(boot, runner) as vm:
         began_s = vm.elapsed_s

@@ -37,7 +37,7 @@ RUNNER = NativeRunner(TCG)
 
 def without_exit(machine: Machine) -> Machine:
     """A machine in which the probe guest cannot end: it halts."""
-    return replace(machine, blocks=tuple(block for block in machine.blocks if block.name != "exit"))
+    return replace(machine, parts=tuple(part for part in machine.parts if part.name != "exit"))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("board", ["microvm", "q35"])
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_guest_runs_talks_and_exits(boot: Boot, board: str, cpus: int) -> None:
-    machine = compose(MachineSpec(board=board, cpus=cpus))
+    machine = compose(MachineSpec(target=board, cpus=cpus))
     with Vm.start(replace(boot, machine=machine), RUNNER) as vm:
         assert vm.wait(timeout_s=60) == Exited(42)
         assert vm.console.tail(1) == ("probe",)
@@ -87,7 +87,7 @@ def test_every_device_is_accepted_by_qemu(boot: Boot, tmp_path: Path, board: str
     for path in (image, tmp_path / "b.raw"):
         path.write_bytes(bytes(1 << 20))
     spec = MachineSpec(
-        board=board,
+        target=board,
         network=True,
         rng=True,
         forwards=(Forward(host=0, guest=80), Forward(host=0, guest=443)),

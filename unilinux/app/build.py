@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from unilinux.app.catalogue import App
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.files import digest_file
@@ -17,7 +18,6 @@ from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.elf.file import is_elf
 from unilinux.fetch.unpack import unpack
 
-TOOL_PREFIX = "x86_64-unilinux-musl-"
 _CFLAGS = "-O2"
 
 # The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
@@ -108,7 +108,7 @@ def _lay_out(app: App, tarballs: Mapping[str, Path], folder: Path) -> None:
 def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[str, str]:
     programs = {"CC": "gcc", "AR": "ar", "NM": "nm", "RANLIB": "ranlib", "STRIP": "strip"}
     return {
-        **{variable: TOOL_PREFIX + program for variable, program in programs.items()},
+        **{variable: X86_64.tool_prefix + program for variable, program in programs.items()},
         "PATH": f"{toolchain / 'bin'}:{os.environ.get('PATH', os.defpath)}",
         "CFLAGS": _CFLAGS,
         "LDFLAGS": "-static",
@@ -135,7 +135,7 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / name, target)
         if is_elf(target):
-            strip = toolchain / "bin" / f"{TOOL_PREFIX}strip"
+            strip = toolchain / "bin" / f"{X86_64.tool_prefix}strip"
             symbols = space.out / SYMBOLS / name
             symbols.parent.mkdir(parents=True, exist_ok=True)
             run([strip, "--strip-debug", "--remove-section=.comment", "-o", symbols, target], log=space.log)

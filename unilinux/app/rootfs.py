@@ -16,9 +16,6 @@ from unilinux.elf.file import is_elf
 
 INIT_PATH = "/init"
 
-# The name server that QEMU's user-mode network offers to its guests.
-QEMU_USER_DNS = "10.0.2.3"
-
 # Enough for an application that runs without devtmpfs; numbers from the kernel's Documentation/admin-guide/devices.txt.
 _DEVICES = (
     Device("/dev/console", "c", 5, 1, 0o600),
@@ -42,13 +39,14 @@ def root_files(
     init: Output,
     gate: bool = False,
     memory_mib: int | None = None,
-    nameserver: str = QEMU_USER_DNS,
+    nameserver: str,
 ) -> Tree:
     """The tree of the image.
 
     :param built: what :func:`unilinux.app.build.build_app` returned.
     :param init: what :func:`unilinux.app.init.compile.build_init` returned.
     :param gate: take the programs whose system calls go through the gate.
+    :param nameserver: the address of the guest's name server.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
     :raise ManifestError: a template doesn't hold, or two files have one path.
     """

@@ -208,7 +208,7 @@ def _write(path: Path, specimen: Specimen, measured: Measured, before: Budget | 
         path,
         measured,
         profile=plan.profile.name,
-        machine=plan.machine.spec.board,
+        machine=plan.machine.spec.target,
         memory_mib=specimen.memory_mib,
     )
     if before is None:
@@ -229,7 +229,7 @@ def _record(here: Session, specimen: Specimen, measured: Measured) -> Record:
         revision=_revision(here.layout.project),
         app=specimen.manifest.name,
         profile=specimen.plan.profile.name,
-        machine=specimen.plan.machine.spec.board,
+        machine=specimen.plan.machine.spec.target,
         stages=dict(measured.stages),
         bytes=dict(measured.bytes),
         least_memory_mib=measured.least_memory_mib,

@@ -32,7 +32,7 @@ class Choice:
     syscalls: Annotated[
         str, "all, or used: leave those out of the kernel that the application never makes; the profile says which"
     ] = ""
-    machine: Annotated[str, "the board: microvm (usual) or q35"] = ""
+    machine: Annotated[str, "the target: microvm (usual) or q35"] = ""
     kernel: Annotated[str, "a kernel of configs/kernels.toml, or a tarball or folder of Linux"] = ""
     memory: Annotated[int, "the guest's memory in MiB; the application says what is usual"] = 0
     forward: Annotated[
@@ -47,7 +47,7 @@ class Choice:
         request = Request(
             app=self.app,
             profile=self.profile or None,
-            board=self.machine or None,
+            target=self.machine or None,
             ring=_ring(self.ring),
             syscall=self.syscall or None,
             syscalls=self.syscalls or None,

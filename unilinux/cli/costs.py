@@ -12,6 +12,7 @@ from unilinux.cli.session import Session
 from unilinux.cli.specimen import Specimen, count, count_alone, memory_in_use, sizes
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Step, Workspace
+from unilinux.machine.qemu import machine_arguments
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot import boots, counter, kernel, stages
 from unilinux.measure.boot.kernel import read_kernel
@@ -44,7 +45,7 @@ def costs_of(here: Session, specimen: Specimen, *, guess_mib: int = 0, timeout_s
         name="costs",
         label=f"measuring {specimen.image.folder.name}",
         spec={
-            "machine": specimen.plan.machine.qemu,
+            "machine": machine_arguments(specimen.plan.machine),
             "cmdline": (*specimen.plan.machine.cmdline, *specimen.plan.cmdline),
             "accelerator": accelerator.name,
             "manifest": _asked(specimen.manifest),

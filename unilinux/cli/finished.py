@@ -91,7 +91,7 @@ def specimen_of(layout: Layout, finished: Finished, *, memory_mib: int = USUAL_M
     request = Request(app=record["app"], profile=record["profile"], ring=record["ring"], syscall=record["syscall"])
     plan = make_plan(request, layout)
     spec = MachineSpec(
-        board=record["machine"]["board"],
+        target=record["machine"]["board"],
         cpus=record["machine"]["cpus"],
         network=record["machine"]["network"],
         rng=record["machine"]["rng"],

@@ -65,7 +65,7 @@ def ladder(
         result = Ladder(
             kernel=str(first.image.record["kernel"]["version"]),
             profile=", ".join(dict.fromkeys(rungs[0].profile.name for rungs in plans.values())),
-            machine=first.plan.machine.spec.board,
+            machine=first.plan.machine.spec.target,
             calls=call_costs(*_calls(here, steps[APP], rounds)) if APP in steps else {},
             throughput={app: _throughput(here, steps[app], load, rounds) for app, load in loads.items()},
         )
@@ -76,7 +76,7 @@ def _plans(here: Session, app: str, *, profile: str, machine: str) -> list[Plan]
     """One for each rung."""
     return [
         make_plan(
-            Request(app=app, profile=profile or None, board=machine or None, ring=rung.ring, syscall=rung.syscall),
+            Request(app=app, profile=profile or None, target=machine or None, ring=rung.ring, syscall=rung.syscall),
             here.layout,
         )
         for rung in RUNGS

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.cli.session import session
 from unilinux.core.command import require_tool
 from unilinux.core.files import remove_tree
 from unilinux.vm.choice import choose_accelerator
 
-_TOOLS = ("gcc", "make", "flex", "bison", "bc", "lz4", "xz", "perl", "git", "setpriv", "qemu-system-x86_64")
+_TOOLS = ("gcc", "make", "flex", "bison", "bc", "lz4", "xz", "perl", "git", "setpriv", X86_64.emulator)
 
 
 def show_host(project: Path, *, verbose: bool) -> None:

@@ -78,7 +78,7 @@ class Specimen:
             "profile": self.plan.profile.name,
             "ring": self.plan.entry.ring,
             "syscall": self.plan.entry.syscall,
-            "machine": self.plan.machine.spec.board,
+            "machine": self.plan.machine.spec.target,
             "memory_mib": self.memory_mib,
             "kernel": self.image.record["kernel"]["version"],
         }

@@ -122,9 +122,9 @@ def why(
 def _with_block(asker: Asker, plan: Plan, symbol: str) -> Asker:
     """A machine asks by its blocks: name the one whose wish it is."""
     blocks = [
-        block.name
-        for block in plan.machine.blocks
-        for wish in block.wishes
+        part.name
+        for part in plan.machine.parts
+        for wish in part.wishes
         if wish.symbol == symbol and wish.origin == asker.origin
     ]
     return replace(asker, party=f"{asker.party}, block {blocks[0]}") if blocks else asker

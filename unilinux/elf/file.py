@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
 
 MAGIC = b"\x7fELF"
-X86_64 = "EM_X86_64"
 
 _IDENT_64_LITTLE = MAGIC + b"\x02\x01"
 _EXECUTABLE, _ALLOCATED = 0x4, 0x2  # SHF_EXECINSTR, SHF_ALLOC

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import UsageError
 from unilinux.core.suggest import unknown
 from unilinux.kconfig.profile import Profile
 from unilinux.kconfig.wish import Origin, Wish
 
-RINGS = (0, 3)
+RINGS = X86_64.rings
 SYSCALLS = ("trap", "gate", "lean")
 KEPT = ("all", "used")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from unilinux.app.build import SYMBOLS
 from unilinux.app.rootfs import INIT_PATH
+from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
 from unilinux.core.events import Progress
 from unilinux.core.store import Output, Store
@@ -71,7 +72,7 @@ def inspect(rootfs: Tree, built: Output, entry: Entry, *, refuse: bool, store: S
 
 def system_call_names(headers: Path) -> Mapping[int, str]:
     """Names by number, from the kernel's headers for programs (a folder with ``include/``)."""
-    text = (headers / "include/asm/unistd_64.h").read_text(encoding="utf-8")
+    text = (headers / "include" / X86_64.system_call_header).read_text(encoding="utf-8")
     return {int(number): name for name, number in re.findall(r"^#define __NR_(\w+) (\d+)$", text, re.MULTILINE)}
 
 

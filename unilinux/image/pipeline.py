@@ -115,7 +115,12 @@ class Pipeline:
             gate=plan.entry.gated,
         )
         rootfs = root_files(
-            plan.app, built=built, init=init, gate=plan.entry.gated, memory_mib=plan.machine.spec.memory_mib
+            plan.app,
+            built=built,
+            init=init,
+            gate=plan.entry.gated,
+            memory_mib=plan.machine.spec.memory_mib,
+            nameserver=plan.machine.target.network.name_server,
         )
         inspection = inspect(
             rootfs,

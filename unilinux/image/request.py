@@ -15,8 +15,7 @@ from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.machine.compose import Machine, compose
 from unilinux.machine.spec import Forward, MachineSpec
-
-DEFAULT_BOARD = "microvm"
+from unilinux.machine.target import DEFAULT_TARGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class Request:
 
     app: str
     profile: str | None = None
-    board: str | None = None
+    target: str | None = None
     ring: int | None = None
     syscall: str | None = None
     syscalls: str | None = None
@@ -53,10 +52,10 @@ class Plan:
     @property
     def _unusual(self) -> dict[str, str]:
         """What the user chose otherwise than the profile: options, and the words for them in the image's name."""
-        board, usual = self.machine.spec.board, usual_entry(self.profile)
+        target, usual = self.machine.spec.target, usual_entry(self.profile)
         chosen = {
             f"--kernel {self.kernel}": f"linux-{Path(self.kernel).name}" if self.kernel else "",
-            f"--machine {board}": board if board != (self.profile.machine.board or DEFAULT_BOARD) else "",
+            f"--machine {target}": target if target != (self.profile.machine.target or DEFAULT_TARGET) else "",
             f"--ring {self.entry.ring}": f"ring{self.entry.ring}" if self.entry.ring != usual.ring else "",
             f"--syscall {self.entry.syscall}": self.entry.syscall if self.entry.syscall != usual.syscall else "",
             f"--syscalls {self.entry.kept}": f"{self.entry.kept}-calls" if self.entry.kept != usual.kept else "",
@@ -94,7 +93,7 @@ class Plan:
             self.profile.layer,
             image_layer(),
             Layer(name=f"ring {self.entry.ring}", wishes=self.entry.wishes),
-            Layer(name=f"machine {self.machine.spec.board}", wishes=self.machine.wishes),
+            Layer(name=f"machine {self.machine.spec.target}", wishes=self.machine.wishes),
             Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
         )
         return on_kernel(layers, layout, self.kernel)
@@ -111,7 +110,7 @@ def make_plan(request: Request, layout: Layout) -> Plan:
     profile = read_profile(layout.profiles, request.profile or manifest.profile, root=layout.project)
     defaults = profile.machine
     spec = MachineSpec(
-        board=request.board or defaults.board or DEFAULT_BOARD,
+        target=request.target or defaults.target or DEFAULT_TARGET,
         memory_mib=request.memory_mib or max(manifest.run.memory_mib, defaults.memory_mib or 0),
         cpus=defaults.cpus or 1,
         network=manifest.run.network,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.kconfig.wish import Layer, Origin, Wish
 
 # In the order in which scripts/kconfig/Makefile merges them; a later one wins.
-_FRAGMENTS = ("kernel/configs/tiny-base.config", "kernel/configs/tiny.config", "arch/x86/configs/tiny.config")
+_FRAGMENTS = ("kernel/configs/tiny-base.config", "kernel/configs/tiny.config", f"{X86_64.folder}/configs/tiny.config")
 
 
 def tinyconfig_layer(tree: Path) -> Layer | None:

@@ -6,6 +6,7 @@ extends = "tiny"                # overrules that profile's symbols where they di
 cmdline = ["quiet"]             # behind the extended profile's
 
 [machine]                       # what a machine is unless the user says otherwise
+target = "q35"                  # what --machine names
 cpus = 2
 
 [entry]                         # how applications enter the kernel unless the user says otherwise
@@ -37,7 +38,7 @@ from unilinux.kconfig.wish import Layer
 class MachineDefaults(Model):
     """What a profile says of the machine; None where it says nothing. Memory in MiB."""
 
-    board: str | None = None
+    target: str | None = None
     memory_mib: int | None = None
     cpus: int | None = None
 

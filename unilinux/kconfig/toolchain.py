@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import ConfigError
 
-# The folder arch/x86 and what `make` on a 64-bit PC calls it: symbols that
-# choose between 32 and 64 bits have a prompt.
-ARCH = "x86"
+# The name of the folder, not what make is told: symbols that choose between 32 and 64 bits then have a prompt.
+ARCH = X86_64.source_arch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

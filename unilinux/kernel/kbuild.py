@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import unilinux.kernel.make
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, ConfigError
 from unilinux.core.files import digest_bytes, digest_file, write_if_changed
@@ -49,11 +50,11 @@ _LINKED = (
     "vmlinux.o",
     ".tmp_vmlinux*",
     "System.map",
-    "arch/x86/boot/bzImage",
-    "arch/x86/boot/vmlinux.bin",
-    "arch/x86/boot/compressed/vmlinux",
-    "arch/x86/boot/compressed/vmlinux.bin*",
-    "arch/x86/boot/compressed/piggy.*",
+    X86_64.boot_image_path,
+    f"{X86_64.folder}/boot/vmlinux.bin",
+    f"{X86_64.folder}/boot/compressed/vmlinux",
+    f"{X86_64.folder}/boot/compressed/vmlinux.bin*",
+    f"{X86_64.folder}/boot/compressed/piggy.*",
 )
 
 
@@ -210,7 +211,7 @@ def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, 
         label=f"linking Linux {tree.release}",
     )
     check_config(config, (built / ".config").read_text())
-    os.replace(built / "arch/x86/boot/bzImage", space.out / "bzImage")
+    os.replace(built / X86_64.boot_image_path, space.out / "bzImage")
     os.replace(built / "System.map", space.out / "System.map")
     os.replace(built / "vmlinux", space.out / "vmlinux.debug")
     os.replace(built / ".config", space.out / "config")

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import require_tool, run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
@@ -114,7 +115,7 @@ def _environment(tools: Path) -> Mapping[str, str]:
         "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
         "LC_ALL": "C",
         "TZ": "UTC",
-        "ARCH": "x86_64",
+        "ARCH": X86_64.make_arch,
         "LOCALVERSION": "",  # empty, not unset: else a + is added to the version of a patched tree
         "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
         "KBUILD_BUILD_VERSION": "1",

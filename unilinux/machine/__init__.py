@@ -1,1 +1,1 @@
-"""Machines put together from blocks: each is QEMU arguments, Kconfig wishes and a kernel command line."""
+"""Targets and machines as data; the kernel's configuration, its command line and QEMU's words derive from it."""

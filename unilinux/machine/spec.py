@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unilinux.core.errors import UsageError
 
@@ -48,6 +49,9 @@ class Forward:
             )
         return cls(host=int(match[1]), guest=int(match[2]))
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.guest}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
@@ -61,12 +65,12 @@ class Disk:
 class MachineSpec:
     """A machine to compose.
 
-    The kernel's configuration depends on ``board``, on whether ``cpus`` is more
+    ``target`` is what ``--machine`` names. The kernel's configuration depends on it, on whether ``cpus`` is more
     than 1, on ``network``, on ``rng`` and on whether there are ``disks``. The
     other values may differ from run to run of the same image.
     """
 
-    board: str = "microvm"
+    target: str = "microvm"
     memory_mib: int = 64
     cpus: int = 1
     network: bool = False
@@ -90,7 +94,31 @@ class MachineSpec:
                 raise UsageError(f"port {forward.host} of the host is forwarded twice")
             taken.add(forward.host)
 
-    def reaching(self, ports: Iterable[int]) -> MachineSpec:
-        """This machine with a way to each of these ports of the guest: any free port of the host if there is none."""
-        missing = sorted(set(ports) - {forward.guest for forward in self.forwards})
-        return replace(self, forwards=(*self.forwards, *(Forward(host=0, guest=port) for port in missing)))
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json`."""
+        return {
+            "target": self.target,
+            "memory_mib": self.memory_mib,
+            "cpus": self.cpus,
+            "network": self.network,
+            "forwards": [str(forward) for forward in self.forwards],
+            "rng": self.rng,
+            "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MachineSpec:
+        """The value that :meth:`to_json` was made from; further keys are left alone.
+
+        :raise UsageError: values out of range.
+        :raise KeyError: one is missing.
+        """
+        return cls(
+            target=data["target"],
+            memory_mib=data["memory_mib"],
+            cpus=data["cpus"],
+            network=data["network"],
+            forwards=tuple(Forward.parse(text) for text in data["forwards"]),
+            rng=data["rng"],
+            disks=tuple(Disk(path=Path(disk["path"]), read_only=disk["read_only"]) for disk in data["disks"]),
+        )

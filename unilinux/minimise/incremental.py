@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
@@ -87,7 +88,7 @@ class IncrementalBuilder:
     def _result(self, objects: Path, log: Path) -> Built:
         vmlinux = self._folder / "vmlinux"
         run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], log=log)
-        return Built(vmlinux=vmlinux, sizes=sizes_of(vmlinux, objects / "arch/x86/boot/bzImage"))
+        return Built(vmlinux=vmlinux, sizes=sizes_of(vmlinux, objects / X86_64.boot_image_path))
 
     def _require_space(self, error: BuildError | None = None) -> None:
         """A full disk is the host's failure: it says nothing about the configuration."""

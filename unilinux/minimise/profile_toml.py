@@ -90,7 +90,7 @@ def _head(found: Finding) -> str:
         else f"NOT MINIMAL YET: the time was up with {len(shrunk.untried)} things untried. The same command goes on."
     )
     made = f"found by ./x minimise --app {manifest.name} --profile {profile.name}"
-    kernel = f"Linux {found.resolved.kernel_version}, {spec.board}, ring {entry.ring}, {entry.syscall}"
+    kernel = f"Linux {found.resolved.kernel_version}, {spec.target}, ring {entry.ring}, {entry.syscall}"
     lines = [
         f"# The smallest kernel for {manifest.name}, {made}",
         f"# in {found.trials} trials: {kernel}.",

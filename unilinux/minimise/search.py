@@ -160,7 +160,7 @@ def _clock(job: Job) -> Contents | None:
     request = Request(
         app=_CLOCK_APP,
         profile=plan.profile.name,
-        board=plan.machine.spec.board,
+        target=plan.machine.spec.target,
         ring=plan.entry.ring,
         syscall=plan.entry.syscall,
         kernel=plan.kernel,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
 
 _UAPI = "include/uapi"
-_X86 = "arch/x86/include/uapi/asm"
 
 _NUMBER = r"0[xX][0-9a-fA-F]+|\d+"
 _DEFINED = re.compile(r"^\s*#\s*define\s+(?P<name>[A-Z]\w*)\s+(?P<value>\S.*?)\s*(?:/\*.*)?$", re.MULTILINE)
@@ -55,20 +55,20 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
             "F_SEAL|F_LINUX",
         ),
         "clock": _Kind((f"{_UAPI}/linux/time.h",), "CLOCK_", "CLOCKS"),
-        "signal": _Kind((f"{_X86}/signal.h",), "SIG(?!RT|_|IO$)", "SIGUNUSED|SIGSTKSZ"),
+        "signal": _Kind((f"{X86_64.user_headers}/signal.h",), "SIG(?!RT|_|IO$)", "SIGUNUSED|SIGSTKSZ"),
         "policy": _Kind((f"{_UAPI}/linux/sched.h",), "SCHED_(?!FLAG|RESET)"),
         "prctl": _Kind(
             (f"{_UAPI}/linux/prctl.h",),
             "PR_[GSMCTR]",
             "PR_(TIMING|TSC|MCE_KILL_|SET_MM_|CAP_AMBIENT_|TAGGED|MTE|SCHED_CORE_|SPEC_|RISCV_V_|SVE_VL|SME_VL|MDWE)",
         ),
-        "arch_prctl": _Kind((f"{_X86}/prctl.h",), "ARCH_"),
+        "arch_prctl": _Kind((f"{X86_64.user_headers}/prctl.h",), "ARCH_"),
         "map": _Kind(
             (
                 f"{_UAPI}/asm-generic/mman-common.h",
                 f"{_UAPI}/asm-generic/mman.h",
                 f"{_UAPI}/linux/mman.h",
-                f"{_X86}/mman.h",
+                f"{X86_64.user_headers}/mman.h",
             ),
             "MAP_",
             "MAP_(TYPE|FILE|HUGE_|SHARED_VALIDATE)",

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-# What the Makefiles of a 64-bit x86 kernel mean by these.
-_VARIABLES: Mapping[str, str] = {"SRCARCH": "x86", "BITS": "64"}
-_TOP = {"arch/x86/Makefile"}  # its lists name folders from the top of the tree
+from unilinux.arch.architecture import X86_64
+
+# What the kernel's Makefiles mean by these.
+_VARIABLES: Mapping[str, str] = {"SRCARCH": X86_64.source_arch, "BITS": str(X86_64.bits)}
+_TOP = {f"{X86_64.folder}/Makefile"}  # its lists name folders from the top of the tree
 
 _ASSIGNMENT = re.compile(
     r"^\s*(?P<list>[\w.-]+?)-(?P<which>y|m|objs|\$\((?:subst m,y,\$\()?CONFIG_\w+\)?\))\s*[:+?]?=(?P<words>.*)$"
@@ -131,8 +133,8 @@ class Gates:
         while above:
             above = os.path.dirname(above)
             conditions = list(self._in_lists(self._lists(above), folder + "/", _DEEPEST))
-            if above == "" and folder.startswith("arch/x86/"):
-                conditions += self._in_lists(self._makefile("arch/x86/Makefile"), folder + "/", _DEEPEST)
+            if above == "" and folder.startswith(f"{X86_64.folder}/"):
+                conditions += self._in_lists(self._makefile(f"{X86_64.folder}/Makefile"), folder + "/", _DEEPEST)
             if conditions:
                 return tuple(one | outer for one in self._settled(conditions) for outer in self._folder(above))
         return (frozenset(),)

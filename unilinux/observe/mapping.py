@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from unilinux.arch.architecture import X86_64
 from unilinux.measure.size.size import UNKNOWN
 from unilinux.observe.coverage import BOOT, IDLE, USED, KernelFunction, ObjectUse
 from unilinux.observe.makefiles import Gates
@@ -18,7 +19,6 @@ from unilinux.observe.usage import SymbolUsage, Unavailable, Usage, call_lines, 
 
 # Where the stubs of system calls that a kernel doesn't have are (COND_SYSCALL).
 _ABSENT = "kernel/sys_ni.o"
-_ENTRY = "__x64_{}"  # arch/x86/include/asm/syscall_wrapper.h
 _PATHS_BELOW = ("open", "openat", "openat2", "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "readlink")
 
 
@@ -146,7 +146,7 @@ class Mapper:
 
     def _entry(self, call: CallUse) -> str:
         row = self.table.get(call.number)
-        return _ENTRY.format(row.entry) if row is not None else ""
+        return X86_64.system_call_symbol.format(row.entry) if row is not None else ""
 
     @cached_property
     def _homes(self) -> Mapping[str, str]:

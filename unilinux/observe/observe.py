@@ -152,7 +152,7 @@ def describe(image: Image) -> dict[str, Any]:
         "profile": plan.profile.name,
         "ring": plan.entry.ring,
         "syscall": plan.entry.syscall,
-        "machine": plan.machine.spec.board,
+        "machine": plan.machine.spec.target,
         "memory_mib": plan.machine.spec.memory_mib,
         "kernel": image.record["kernel"]["version"],
     }

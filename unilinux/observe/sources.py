@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.observe.makefiles import ALWAYS, Condition
 
 _DIRECTIVE = re.compile(r"^\s*#\s*(?P<word>if|ifdef|ifndef|elif|else|endif)\b(?P<rest>.*)$")
@@ -25,7 +26,7 @@ _CLONE = re.compile(r"\.(part|isra|constprop|cold|lto_priv)\b.*$")
 _INCLUDED = re.compile(r'^#include "(?P<file>[\w./-]+\.c)"', re.MULTILINE)
 _FAMILY = re.compile(r"\.family\s*=\s*[PA]F_(?P<name>\w+)")
 _FILE_SYSTEM = re.compile(r"struct file_system_type\s+\w+\s*=\s*\{[^}]*?\.name\s*=\s*\"(?P<name>\w+)\"", re.DOTALL)
-_SYSTEM_CALL_FOLDERS = ("kernel", "fs", "mm", "net", "ipc", "io_uring", "security", "arch/x86", "drivers/char")
+_SYSTEM_CALL_FOLDERS = ("kernel", "fs", "mm", "net", "ipc", "io_uring", "security", X86_64.folder, "drivers/char")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
 from unilinux.observe.constants import Constants
-
-TABLE = "arch/x86/entry/syscalls/syscall_64.tbl"
 
 _ROW = re.compile(r"^(?P<number>\d+)\s+(?P<abi>common|64)\s+(?P<name>\w+)(?:\s+(?P<entry>\w+))?", re.MULTILINE)
 # Files that the kernel makes; what lies elsewhere is the image's own.
@@ -43,7 +42,7 @@ def read_table(tree: Path) -> Mapping[int, SystemCall]:
     :raise BuildError: the tree has no such table.
     """
     try:
-        text = (tree / TABLE).read_text(encoding="ascii")
+        text = (tree / X86_64.system_call_table).read_text(encoding="ascii")
     except OSError as error:
         raise BuildError(f"cannot read the table of system calls: {error.filename}: {error.strerror}") from error
     rows = (SystemCall(int(row["number"]), row["name"], row["entry"] or "") for row in _ROW.finditer(text))

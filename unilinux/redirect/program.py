@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
-from unilinux.elf.file import X86_64, Elf, read_elf
+from unilinux.elf.file import Elf, read_elf
 
 _UNTYPED, _FUNCTION, _INDIRECT = 0, 2, 10  # STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC
 _DATA = ("SHT_PROGBITS", "SHT_INIT_ARRAY", "SHT_FINI_ARRAY", "SHT_PREINIT_ARRAY")
@@ -75,7 +76,7 @@ def read_program(path: Path, name: str | None = None) -> Program:
     :raise BuildError: it isn't one, or is damaged.
     """
     elf = read_elf(path)
-    if elf.machine != X86_64:
+    if elf.machine != X86_64.elf_machine:
         raise BuildError(f"{path} is no program for x86-64 (machine {elf.machine})")
     return _read(elf, name or path.name)
 

@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.unpack import unpack
 
-PREFIX = "x86_64-unilinux-musl-"
+PREFIX = X86_64.tool_prefix
 
 _DATA = Path(__file__).parent / "data"
 _MUSL_CFLAGS = "-O2 -fno-pie -fno-stack-protector -fcf-protection=none"

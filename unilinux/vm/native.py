@@ -12,14 +12,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core.command import kill_group, require_tool
 from unilinux.core.errors import HostError, UniLinuxError, VmError
 from unilinux.core.files import explained_disk_errors
-from unilinux.machine.compose import Wiring
+from unilinux.machine.qemu import Wiring, qemu_arguments
 from unilinux.vm.accel import Accelerator
 from unilinux.vm.runner import Boot
 
-PROGRAM = "qemu-system-x86_64"
+PROGRAM = X86_64.emulator
 
 COMMAND_FILE = "command.txt"
 OUTPUT_FILE = "qemu.log"
@@ -67,10 +68,11 @@ class NativeRunner:
 
     def _argv(self, program: str, boot: Boot, wiring: Wiring) -> tuple[str, ...]:
         cpus = boot.machine.spec.cpus
-        arguments = boot.machine.qemu_argv(
+        arguments = qemu_arguments(
+            boot.machine,
             kernel=boot.kernel,
             wiring=wiring,
-            extra_cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
+            cmdline=(*self._accelerator.cmdline(cpus), *boot.cmdline),
             initrd=boot.initrd,
         )
         return (program, *self._accelerator.qemu(cpus), *arguments)

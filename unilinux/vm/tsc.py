@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from unilinux.arch.architecture import X86_64
+
 # rdtsc; shl rdx, 32; or rax, rdx; ret
 _READ_TSC = b"\x0f\x31\x48\xc1\xe2\x20\x48\x09\xd0\xc3"
 
@@ -20,7 +22,7 @@ _STEADY = {"constant_tsc", "nonstop_tsc"}
 
 def host_tsc_khz(cpuinfo: Path = Path("/proc/cpuinfo")) -> int | None:
     """Kilohertz, or None when there is no steady counter or no way to read it."""
-    if platform.machine() != "x86_64" or not cpu_flags(cpuinfo.read_text()) >= _STEADY:
+    if platform.machine() != X86_64.name or not cpu_flags(cpuinfo.read_text()) >= _STEADY:
         return None
     try:
         code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

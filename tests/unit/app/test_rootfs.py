@@ -12,6 +12,8 @@ from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, File
 
+DNS = "192.0.2.53"
+
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> tuple[Output, Output]:
@@ -24,11 +26,13 @@ def outputs(tmp_path: Path) -> tuple[Output, Output]:
 
 
 def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
-    entries = {entry.path: entry for entry in root_files(make_app(), built=outputs[0], init=outputs[1]).entries}
+    entries = {
+        entry.path: entry for entry in root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS).entries
+    }
     assert list(entries) == sorted(entries)
     assert entries["/dev/console"] == Device("/dev/console", "c", 5, 1, 0o600)
     assert entries["/etc/toy.conf"] == File("/etc/toy.conf", b"toy has 2 workers and 32 MiB\n")
-    assert entries["/etc/resolv.conf"] == File("/etc/resolv.conf", b"nameserver 10.0.2.3\n")
+    assert entries["/etc/resolv.conf"] == File("/etc/resolv.conf", f"nameserver {DNS}\n".encode())
     assert entries["/tmp"] == Directory("/tmp")
     assert entries["/bin"] == Directory("/bin")
     assert entries["/bin/toy"] == File("/bin/toy", outputs[0].path / "toy", 0o755)
@@ -36,7 +40,7 @@ def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, O
 
 
 def test_templates_see_the_memory_that_the_user_asks_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
-    tree = root_files(make_app(), built=outputs[0], init=outputs[1], memory_mib=512)
+    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, memory_mib=512)
     assert File("/etc/toy.conf", b"toy has 2 workers and 512 MiB\n") in tree.entries
 
 
@@ -44,17 +48,17 @@ def test_no_network_no_resolver(make_app: MakeApp, outputs: tuple[Output, Output
     app = make_app()
     quiet = app.manifest.run.model_copy(update={"network": False})
     lone = type(app)(folder=app.folder, manifest=app.manifest.model_copy(update={"run": quiet}))
-    paths = {entry.path for entry in root_files(lone, built=outputs[0], init=outputs[1]).entries}
+    paths = {entry.path for entry in root_files(lone, built=outputs[0], init=outputs[1], nameserver=DNS).entries}
     assert "/etc/resolv.conf" not in paths
 
 
 def test_an_application_may_bring_its_own_accounts(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"', 'path = "/etc/passwd"')
-    tree = root_files(app, built=outputs[0], init=outputs[1])
+    tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
     assert File("/etc/passwd", b"toy has 2 workers and 32 MiB\n") in tree.entries
 
 
 def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"', 'path = "/bin/toy/conf"')
     with pytest.raises(ManifestError, match="would hold /bin/toy/conf, but /bin/toy is no folder"):
-        root_files(app, built=outputs[0], init=outputs[1])
+        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)

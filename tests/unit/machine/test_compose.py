@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unilinux.core.errors import UsageError
-from unilinux.machine.compose import Machine, Wiring, compose
+from unilinux.machine.compose import Machine, compose
+from unilinux.machine.network import Addresses, NetworkCard
+from unilinux.machine.part import Part
+from unilinux.machine.qemu import Wiring, machine_arguments, qemu_arguments
 from unilinux.machine.spec import Disk, Forward, MachineSpec
 
 GOLDEN = Path(__file__).parents[2] / "data" / "machine"
@@ -25,8 +29,8 @@ SPECS = {
         rng=True,
         disks=(Disk(path=Path("/images/a, b.raw")), Disk(path=Path("c.raw"), read_only=True)),
     ),
-    "q35-bare": MachineSpec(board="q35"),
-    "q35-full": MachineSpec(board="q35", network=True, rng=True, disks=(Disk(path=Path("c.raw")),)),
+    "q35-bare": MachineSpec(target="q35"),
+    "q35-full": MachineSpec(target="q35", network=True, rng=True, disks=(Disk(path=Path("c.raw")),)),
 }
 WIRING = Wiring(qmp="socket,fd=5", console="socket,fd=6", report="socket,fd=7")
 
@@ -34,7 +38,7 @@ WIRING = Wiring(qmp="socket,fd=5", console="socket,fd=6", report="socket,fd=7")
 def rendered(machine: Machine) -> str:
     """One option with its value per line, then the wishes, then the command line."""
     lines = ["[qemu]"]
-    for word in machine.qemu_argv(kernel=Path("vmlinux"), wiring=WIRING, extra_cmdline=("quiet",)):
+    for word in qemu_arguments(machine, kernel=Path("vmlinux"), wiring=WIRING, cmdline=("quiet",)):
         if word.startswith("-"):
             lines.append(word)
         else:
@@ -89,7 +93,33 @@ def test_description_is_json() -> None:
     described = compose(SPECS["microvm-server"]).describe()
     assert json.loads(json.dumps(described)) == described
     assert described["forwards"] == ["8080:80", "0:443"]
-    assert described["blocks"] == ["microvm", "cpu", "memory", "console", "exit", "virtio-mmio", "net"]
+    names = [part["name"] for part in described["parts"]]
+    assert names == ["microvm", "cpu", "memory", "console", "exit", "virtio-mmio", "net"]
+    assert described["parts"][-1]["addresses"]["guest"] == "10.0.2.15"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_machine_is_composed_again_from_its_description(name: str) -> None:
+    machine = compose(SPECS[name])
+    assert compose(MachineSpec.from_json(json.loads(json.dumps(machine.describe())))) == machine
+
+
+def test_other_addresses_reach_the_kernel_and_qemu_alike() -> None:
+    other = Addresses(guest="192.168.5.9", gateway="192.168.5.2", netmask="255.255.255.0", name_server="192.168.5.3")
+    machine = compose(MachineSpec(network=True))
+    card = NetworkCard(addresses=other)
+    moved = replace(machine, parts=tuple(card if isinstance(part, NetworkCard) else part for part in machine.parts))
+    assert "ip=192.168.5.9::192.168.5.2:255.255.255.0::eth0:off" in moved.cmdline
+    assert (
+        "user,id=net0,ipv6=off,restrict=off,net=192.168.5.0/24,host=192.168.5.2,dns=192.168.5.3,dhcpstart=192.168.5.9"
+        in machine_arguments(moved)
+    )
+
+
+def test_a_part_that_qemu_has_no_words_for_is_an_error() -> None:
+    machine = compose(MachineSpec())
+    with pytest.raises(TypeError, match="QEMU has no words for"):
+        machine_arguments(replace(machine, parts=(*machine.parts, Part(name="abacus"))))
 
 
 def test_backend_without_options() -> None:
@@ -103,20 +133,20 @@ def test_backend_without_options() -> None:
 
 def test_unknown_board_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
-        compose(MachineSpec(board="microwm"))
+        compose(MachineSpec(target="microwm"))
     assert caught.value.message == ("there is no machine 'microwm'; did you mean 'microvm'? (known: microvm, q35)")
 
 
 def test_a_kernel_without_its_initramfs_gets_it_beside() -> None:
     machine = compose(SPECS["microvm-bare"])
-    words = machine.qemu_argv(kernel=Path("bzImage"), wiring=WIRING, initrd=Path("initramfs.cpio"))
+    words = qemu_arguments(machine, kernel=Path("bzImage"), wiring=WIRING, initrd=Path("initramfs.cpio"))
     assert words[words.index("-initrd") + 1] == "initramfs.cpio"
-    assert "-initrd" not in machine.qemu_argv(kernel=Path("vmlinux"), wiring=WIRING)
+    assert "-initrd" not in qemu_arguments(machine, kernel=Path("vmlinux"), wiring=WIRING)
 
 
 def test_a_machine_for_a_kernel_that_is_told_all_by_hand() -> None:
     machine = compose(SPECS["microvm-server"])
     bare = machine.without_cmdline()
     assert bare.cmdline == ()
-    assert bare.qemu == machine.qemu
+    assert machine_arguments(bare) == machine_arguments(machine)
     assert bare.wishes == machine.wishes

@@ -51,9 +51,3 @@ def test_host_port_is_forwarded_once() -> None:
 
 def test_any_free_host_port_may_be_asked_for_twice() -> None:
     MachineSpec(network=True, forwards=(Forward(host=0, guest=80), Forward(host=0, guest=81)))
-
-
-def test_reaching_adds_the_forwards_that_are_missing() -> None:
-    spec = MachineSpec(network=True, forwards=(Forward(host=8080, guest=80),))
-    assert spec.reaching([443, 80]).forwards == (Forward(host=8080, guest=80), Forward(host=0, guest=443))
-    assert spec.reaching([]) == spec

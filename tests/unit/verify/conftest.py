@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.vm.fake import FakeRunner, Script
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import MachineSpec
+from unilinux.machine.spec import Forward, MachineSpec
 from unilinux.vm.probe import probe_guest
 from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
@@ -31,7 +31,7 @@ def start_vm(tmp_path: Path) -> Iterator[StartVm]:
                 for guest, host in ports.items()
                 for state in ("HOST_FORWARD", "ESTABLISHED")
             )
-            machine = compose(MachineSpec(network=True).reaching(ports))
+            machine = compose(MachineSpec(network=True, forwards=tuple(Forward(host=0, guest=port) for port in ports)))
             boot = Boot(machine=machine, kernel=kernel, evidence=tmp_path / "evidence")
             runner = FakeRunner(script, {"human-monitor-command": {"return": listing}})
             return stack.enter_context(Vm.start(boot, runner))

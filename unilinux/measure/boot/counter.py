@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core import command
 from unilinux.core.errors import HostError, VmError
 from unilinux.core.files import digest_file
 from unilinux.core.store import Step, Store, Workspace
 
-QEMU = "qemu-system-x86_64"
+QEMU = X86_64.emulator
 _SOURCES = Path(__file__).parent / "plugin"
 _FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden")
 

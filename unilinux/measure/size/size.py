@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unilinux.arch.architecture import X86_64
 from unilinux.core import command
 from unilinux.core.errors import BuildError
 
@@ -17,7 +18,7 @@ _NO_BYTES = (".bss", ".brk")
 _NO_BYTES_SYMBOLS = frozenset("bB")
 _SYMBOL = re.compile(r"^(?P<address>[0-9a-f]{16}) ((?P<size>[0-9a-f]{16}) )?(?P<kind>\w) (?P<name>\S+)$", re.MULTILINE)
 # What is linked beside vmlinux.a (KBUILD_VMLINUX_LIBS).
-_LIBRARIES = ("lib/lib.a", "arch/x86/lib/lib.a")
+_LIBRARIES = ("lib/lib.a", f"{X86_64.folder}/lib/lib.a")
 PADDING = "(padding, tables)"
 APPLICATION = "(initramfs)"
 UNKNOWN = "(linker, generated)"

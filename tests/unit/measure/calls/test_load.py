@@ -14,7 +14,7 @@ from tests.unit.vm.fake import FakeEmulator, FakeRunner
 from unilinux.app.catalogue import load_catalogue
 from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import MachineSpec
+from unilinux.machine.spec import Forward, MachineSpec
 from unilinux.measure.boot.counter import Counts
 from unilinux.measure.calls.load import (
     Load,
@@ -121,7 +121,7 @@ def start_vm(tmp_path: Path) -> Iterator[Callable[[int], Vm]]:
         def start(port: int, script: Callable[[FakeEmulator], None] = lambda _: None) -> Vm:
             kernel = tmp_path / "vmlinux"
             kernel.write_bytes(probe_guest())
-            machine = compose(MachineSpec(network=True).reaching((80,)))
+            machine = compose(MachineSpec(network=True, forwards=(Forward(host=0, guest=80),)))
             listing = f"  TCP[HOST_FORWARD]  3  127.0.0.1 {port}  10.0.2.15 80  0  0\r\n"
             runner = FakeRunner(script, {"human-monitor-command": {"return": listing}})
             boot = Boot(machine=machine, kernel=kernel, evidence=tmp_path / "evidence")

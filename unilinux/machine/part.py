@@ -1,10 +1,11 @@
-"""A block: one part of a machine, with all that QEMU and the kernel must know of it."""
+"""A part of a machine: data, and what the kernel must be able to do and be told for it."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from unilinux.kconfig.wish import Origin, Wish
 
@@ -12,17 +13,27 @@ _PACKAGE_PARENT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """One part of a machine.
+class Part:
+    """One part of a machine; each kind is a subclass whose fields say all that is to be said of it.
 
-    ``qemu`` are arguments of QEMU, ``wishes`` what the kernel needs so that the
-    part works on top of tinyconfig, ``cmdline`` words of the kernel's command line.
+    How a hypervisor writes it down isn't its business: see :mod:`unilinux.machine.qemu`.
     """
 
     name: str
-    qemu: tuple[str, ...] = ()
-    wishes: tuple[Wish, ...] = ()
-    cmdline: tuple[str, ...] = ()
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """What the kernel needs, on top of tinyconfig, so that the part works."""
+        return ()
+
+    @property
+    def cmdline(self) -> tuple[str, ...]:
+        """Words of the kernel's command line."""
+        return ()
+
+    def describe(self) -> dict[str, Any]:
+        """The part as JSON data."""
+        return asdict(self)
 
 
 def wish(symbol: str, value: str = "y", *, why: str) -> Wish:

@@ -1,0 +1,1 @@
+"""What is particular to a processor architecture, as one record."""
