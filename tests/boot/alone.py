@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.boot.conftest import PROJECT, RUNNER, Workshop
+from tests.boot.conftest import ENGINE, PROJECT, Workshop
 from unilinux.image.record import Image
 from unilinux.image.request import Request, make_plan
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import Disk
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Outcome
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 GUESTS = PROJECT / "tests/guest"
@@ -120,7 +120,7 @@ def boot_of(image: Image, evidence: Path, *cmdline: str) -> Boot:
 
 def run(image: Image, evidence: Path, *cmdline: str, timeout_s: float = 300.0) -> tuple[tuple[str, ...], Outcome]:
     """Boot an image to its end: the lines of the console, and how it ended."""
-    with Vm.start(boot_of(image, evidence, *cmdline), RUNNER) as vm:
+    with Vm.start(boot_of(image, evidence, *cmdline), ENGINE) as vm:
         outcome = vm.wait(timeout_s=timeout_s)
         return tuple(line.text for line in vm.console.lines()), outcome
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.boot.conftest import PROJECT, TCG, Workshop
 from unilinux.image.record import Image
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Exited, Outcome
-from unilinux.vm.runner import Boot
+from unilinux.vm.qemu.engine import NativeQemu
 from unilinux.vm.vm import Vm
 
 SOURCES = PROJECT / "tests/guest"
@@ -88,7 +88,7 @@ class Target:
             evidence=evidence,
             cmdline=(*image.plan.cmdline, _NO_SMAP, _WARNINGS, *words),
         )
-        return Vm.start(boot, NativeRunner(replace(TCG, model=self.model)))
+        return Vm.start(boot, NativeQemu(replace(TCG, model=self.model)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,16 +18,16 @@ from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.record import Image
 from unilinux.image.request import Plan, Request, make_plan
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import NativeRunner
-from unilinux.vm.runner import Boot
-from unilinux.vm.tsc import host_tsc_khz
+from unilinux.vm.engine import Boot
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.qemu.tsc import host_tsc_khz
 
 PROJECT = Path(__file__).parents[2]
 
 # As for users: a guest that has to measure the frequency of its clock gets it wrong on a busy host.
 TCG = Accelerator(name="tcg", reason="tests", tsc_khz=host_tsc_khz())
-RUNNER = NativeRunner(TCG)
+ENGINE = NativeQemu(TCG)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from unilinux.fetch.unpack import unpack, unpack_package
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.source import find_kernel
 from unilinux.minimise.boot_test import BootTestResult, ImageBootTest
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
 
 PROJECT = Path(__file__).parents[2]
 APPS = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/app.toml"))
@@ -51,8 +52,8 @@ def proof(app: str, profile: str | None, evidence: Path) -> BootTestResult:
     plan = make_plan(Request(app=app, profile=profile), Layout.of(PROJECT, os.environ))
     built = invoke_json("build", "--app", app, "--profile", plan.profile.name)
     plan = plan.forwarding(plan.app.manifest.run.ports)
-    tcg = Accelerator(name="tcg", reason="tests")
-    boot_test = ImageBootTest(plan=plan, accelerator=tcg, evidence=evidence, tick=None)
+    engine = NativeQemu(Accelerator(name="tcg", reason="tests"))
+    boot_test = ImageBootTest(plan=plan, engine=engine, evidence=evidence, tick=None)
     return boot_test.run(Path(built["artifacts"]["vmlinux"]["path"]), timeout_s=60)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.conftest import PROJECT, RUNNER, Workshop
+from tests.boot.conftest import ENGINE, PROJECT, Workshop
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.files import remove_tree, write_if_changed
 from unilinux.fetch.fetcher import Fetcher
@@ -20,7 +20,7 @@ from unilinux.kernel.patches import Patches
 from unilinux.kernel.worktree import Worktree
 from unilinux.verify.result import Entry
 from unilinux.verify.verify import verify
-from unilinux.vm.runner import Boot
+from unilinux.vm.engine import Boot
 
 SERIES = {
     kernel: sorted(path.stem for path in (PROJECT / f"patches/linux-{kernel}").glob("*.patch"))
@@ -111,6 +111,6 @@ def test_kernel_up_to_this_patch_boots(bench: Bench, number: int, tmp_path: Path
     vmlinux, entry = bench.build(number)
     plan = bench.plan(entry)
     boot = Boot(machine=plan.machine, kernel=vmlinux, evidence=tmp_path / "evidence", cmdline=plan.cmdline)
-    verify(boot, RUNNER, plan.app.manifest, entry=entry, progress=Progress(NullSink())).require()
+    verify(boot, ENGINE, plan.app.manifest, entry=entry, progress=Progress(NullSink())).require()
     if number == len(SERIES[bench.kernel]):
         assert entry.syscall == "lean"

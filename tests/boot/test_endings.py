@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.boot.conftest import RUNNER, Workshop
+from tests.boot.conftest import ENGINE, Workshop
 from unilinux.core.errors import BootError
 from unilinux.core.events import NullSink, Progress
 from unilinux.image.record import Image
 from unilinux.image.request import Request, make_plan
 from unilinux.verify.result import Entry
 from unilinux.verify.verify import verify
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Exited, OutOfMemory, Panic, Signalled, Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot]
@@ -25,7 +25,7 @@ Boots = Callable[[Image], Boot]
 
 def test_exit_status_reaches_the_host(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("status", "int main(void) { return 203; }"))
-    with Vm.start(boot_of(image), RUNNER) as vm:
+    with Vm.start(boot_of(image), ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(203)
 
 
@@ -37,7 +37,7 @@ def test_last_words_arrive_from_two_cpus(workshop: Workshop, boot_of: Boots) -> 
     """
     image = workshop.build(workshop.add("talker", source), profile="attack-full", ring=0, syscall="gate")
     for _ in range(5):
-        with Vm.start(boot_of(image), RUNNER) as vm:
+        with Vm.start(boot_of(image), ENGINE) as vm:
             assert vm.wait(timeout_s=60) == Exited(7)
             said = [line.text for line in vm.console.lines() if "of what I have to say" in line.text]
         assert len(said) == 100
@@ -46,7 +46,7 @@ def test_last_words_arrive_from_two_cpus(workshop: Workshop, boot_of: Boots) -> 
 def test_application_that_crashes(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("crash", "int main(void) { return *(volatile int *)0; }"))
     boot = boot_of(image)
-    with Vm.start(boot, RUNNER) as vm:
+    with Vm.start(boot, ENGINE) as vm:
         outcome = vm.wait(timeout_s=60)
         assert outcome == Signalled(11)
         error = vm.failure(outcome)
@@ -61,7 +61,7 @@ def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boo
     text = manifest.read_text()
     extra = '[[files]]\npath = "/bin/gone"\nsymlink = "/nowhere"\n\n[run]'
     manifest.write_text(text.replace("[run]", extra).replace('argv = ["/bin/dangling"]', 'argv = ["/bin/gone"]'))
-    with Vm.start(boot_of(workshop.build(name)), RUNNER) as vm:
+    with Vm.start(boot_of(workshop.build(name)), ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(127)
         assert "unilinux: cannot execute /bin/gone: No such file or directory" in vm.console.tail(20)
 
@@ -74,7 +74,7 @@ def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_o
     said: list[str] = []
     # On a busy host the kernel may end before the serial port has sent what PID 1 wrote last.
     for _ in range(3):
-        with Vm.start(boot_of(image), RUNNER) as vm:
+        with Vm.start(boot_of(image), ENGINE) as vm:
             assert vm.wait(timeout_s=60) == Exited(127)
             said += vm.console.tail(20)
     assert any("this kernel has none (CONFIG_UNILINUX_GATE)" in line for line in said)
@@ -82,7 +82,7 @@ def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_o
 
 def test_application_that_hangs(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("hang", '#include <stdio.h>\nint main(void) { puts("hanging"); for (;;); }'))
-    with Vm.start(boot_of(image), RUNNER) as vm:
+    with Vm.start(boot_of(image), ENGINE) as vm:
         vm.expect("hanging", timeout_s=60)
         outcome = vm.wait(timeout_s=0.5)
         assert isinstance(outcome, Timeout)
@@ -93,7 +93,7 @@ def test_application_that_hangs(workshop: Workshop, boot_of: Boots) -> None:
 
 def test_kernel_panic(hello_image: Image, boot_of: Boots) -> None:
     boot = replace(boot_of(hello_image), cmdline=("rdinit=/nowhere", "init=/nowhere"))
-    with Vm.start(boot, RUNNER) as vm:
+    with Vm.start(boot, ENGINE) as vm:
         outcome = vm.wait(timeout_s=60)
         assert isinstance(outcome, Panic)
         assert "/nowhere" in outcome.text
@@ -105,7 +105,7 @@ def test_too_little_memory_is_said_as_such(workshop: Workshop, boot_of: Boots) -
     boot = replace(boot_of(workshop.build("hello")), machine=plan.machine)
     with (
         pytest.raises(BootError, match=r"the guest has too little memory \(-m 5\)") as caught,
-        Vm.start(boot, RUNNER) as vm,
+        Vm.start(boot, ENGINE) as vm,
     ):
         outcome = vm.wait(timeout_s=60)
         assert isinstance(outcome, OutOfMemory)
@@ -117,6 +117,6 @@ def test_verification_that_fails_shows_the_console(workshop: Workshop, boot_of: 
     image = workshop.build(workshop.add("liar", '#include <stdio.h>\nint main(void) { puts("Goodbye"); return 0; }'))
     manifest = image.plan.app.manifest
     entry = Entry(image.plan.entry.ring, image.plan.entry.syscall)
-    result = verify(boot_of(image), RUNNER, manifest, entry=entry, progress=Progress(NullSink()), timeout_s=30)
+    result = verify(boot_of(image), ENGINE, manifest, entry=entry, progress=Progress(NullSink()), timeout_s=30)
     assert not result.ok
     assert "Goodbye" in result.console_tail

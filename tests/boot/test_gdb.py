@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.boot import alone
-from tests.boot.conftest import RUNNER, Workshop
+from tests.boot.conftest import ENGINE, Workshop
 from unilinux.vm.outcome import Exited
 from unilinux.vm.vm import Vm
 
@@ -101,7 +101,7 @@ def session(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory
     profile, ring, syscall = request.param
     image = alone.build(workshop, DEBUGGEE, profile=profile, ring=ring, syscall=syscall)
     evidence = tmp_path_factory.mktemp("gdb")
-    with Vm.start(alone.boot_of(image, evidence), RUNNER) as vm:
+    with Vm.start(alone.boot_of(image, evidence), ENGINE) as vm:
         vm.expect(f"ring {ring}, waiting for gdb", timeout_s=120)
         said = debug(vm, image.folder / "vmlinux.debug", alone.with_symbols(image, evidence), evidence)
         assert vm.wait(timeout_s=60) == Exited(0), evidence

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.boot.conftest import Workshop
+from tests.boot.conftest import ENGINE, Workshop
 from tests.boot.test_applications import invoke_json
 from unilinux.image.record import Image
 from unilinux.measure.calls.ladder import CALLS, RUNGS
 from unilinux.measure.calls.runs import counted_calls
-from unilinux.vm.runner import Boot
+from unilinux.vm.engine import Boot
 
 # Four kernels are compiled when they aren't in the cache.
 pytestmark = [pytest.mark.boot, pytest.mark.slow, pytest.mark.timeout(7200)]
@@ -28,7 +28,7 @@ def calls() -> Any:
 
 def test_repeats_agree_to_the_instruction(workshop: Workshop, boot_of: Callable[[Image], Boot]) -> None:
     boot = boot_of(workshop.build("ladder"))
-    assert counted_calls(boot, timeout_s=900) == counted_calls(boot, timeout_s=900)
+    assert counted_calls(boot, ENGINE, timeout_s=900) == counted_calls(boot, ENGINE, timeout_s=900)
 
 
 def test_every_call_is_counted_on_every_rung(calls: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.conftest import Workshop
+from tests.boot.conftest import ENGINE, Workshop
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.image.record import Image
@@ -16,7 +16,7 @@ from unilinux.measure.boot.counter import build_plugin
 from unilinux.measure.boot.kernel import read_kernel
 from unilinux.measure.boot.stages import Application, Stages
 from unilinux.measure.memory.occupancy import Occupancy
-from unilinux.vm.runner import Boot
+from unilinux.vm.engine import Boot
 
 pytestmark = [pytest.mark.boot, pytest.mark.slow]
 
@@ -33,7 +33,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def count(hello_image: Image, boot_of: Callable[[Image], Boot], plugin: Path, tmp_path: Path) -> Callable[[], Stages]:
     kernel = read_kernel(hello_image.vmlinux, hello_image.folder / "System.map")
-    boot = booted(boot_of(hello_image), to_the_end(TIMEOUT_S))
+    boot = booted(boot_of(hello_image), ENGINE, to_the_end(TIMEOUT_S))
     return lambda: counted_boot(kernel, Application(), plugin=plugin, folder=tmp_path, boot=boot)
 
 
@@ -80,7 +80,7 @@ def test_memory_in_use_is_what_the_kernel_says_is_not_free(
     boot = boot_of(image)
     found, free = [], 0
     for _ in range(2):
-        with debugged(boot) as (vm, stub):
+        with debugged(boot, ENGINE) as (vm, stub):
             found.append(dict(Occupancy(kernel, stub).follow(last="exit", timeout_s=TIMEOUT_S)))
             stub.resume()
             vm.wait(timeout_s=TIMEOUT_S)

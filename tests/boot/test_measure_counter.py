@@ -10,8 +10,10 @@ from unilinux.core import command
 from unilinux.core.errors import CommandError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
-from unilinux.measure.boot.boots import EXACT_QEMU
-from unilinux.measure.boot.counter import QEMU, Counts, Plan, Watch, build_plugin, plugin_arguments, read_counts
+from unilinux.measure.boot.counter import Counts, Plan, Watch, build_plugin, counting, read_counts
+from unilinux.vm.engine import InstructionClock
+from unilinux.vm.qemu.arguments import clock_arguments, plugin_arguments
+from unilinux.vm.qemu.version import PROGRAM
 
 pytestmark = pytest.mark.boot
 
@@ -30,6 +32,8 @@ stop:
     mov $0xf4, %dx
     out %eax, %dx
 """
+EXACT = clock_arguments(InstructionClock())
+
 LOOP = f"""{HEAD}
 start:
     mov $1000, %ecx
@@ -88,9 +92,9 @@ def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str) -> Coun
     (folder / "plan").write_text(plan.text())
     arguments = ["-M", "microvm", "-accel", "tcg", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none"]
     arguments += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(elf), *qemu]
-    arguments += plugin_arguments(plugin, folder / "plan", folder / "counts")
+    arguments += plugin_arguments(counting(plugin, folder / "plan", folder / "counts"))
     with pytest.raises(CommandError) as ended:
-        command.run([QEMU, *arguments], timeout_s=60)
+        command.run([PROGRAM, *arguments], timeout_s=60)
     assert ended.value.returncode == 2 * 21 + 1, ended.value.tail
     return read_counts((folder / "counts").read_text(), plan)
 
@@ -105,7 +109,7 @@ def test_every_instruction_is_counted_once(tmp_path: Path, plugin: Path) -> None
         ),
         regions=(symbols["start"], symbols["again"], symbols["stop"], symbols["stop"] + 16),
     )
-    counts = count(tmp_path, elf, plan, plugin, *EXACT_QEMU)
+    counts = count(tmp_path, elf, plan, plugin, *EXACT)
     start, stop = counts.stamps["start"][0], counts.stamps["stop"][0]
     # mov; a thousand times dec and jnz; rep that has nothing to do; two mov; rep of seven iterations,
     # which QEMU counts as instructions, as it does the test that ends them
@@ -128,7 +132,7 @@ def test_a_watch_waits_for_another(tmp_path: Path, plugin: Path) -> None:
             Watch(name="anywhere", ranges=((symbols["stop"], symbols["stop"] + 64),), keep=2),
         )
     )
-    counts = count(tmp_path, elf, plan, plugin, *EXACT_QEMU)
+    counts = count(tmp_path, elf, plan, plugin, *EXACT)
     # dec is one byte long, so jnz is the instruction after it
     assert counts.stamps["tenth"][0] == counts.stamps["again"][0] + 19
     assert counts.hits["never"] == 0
@@ -138,11 +142,11 @@ def test_a_watch_waits_for_another(tmp_path: Path, plugin: Path) -> None:
 def test_repeats_agree_to_the_instruction(tmp_path: Path, plugin: Path) -> None:
     elf, _ = guest(tmp_path, LOOP)
     plan = Plan(watches=())
-    totals = {count(tmp_path, elf, plan, plugin, *EXACT_QEMU).total for _ in range(5)}
+    totals = {count(tmp_path, elf, plan, plugin, *EXACT).total for _ in range(5)}
     assert len(totals) == 1
 
 
-@pytest.mark.parametrize("qemu", [EXACT_QEMU, ()], ids=["icount", "threads"])
+@pytest.mark.parametrize("qemu", [EXACT, ()], ids=["icount", "threads"])
 def test_each_cpu_is_counted_for_itself(tmp_path: Path, plugin: Path, qemu: tuple[str, ...]) -> None:
     elf, symbols = guest(tmp_path, TWO_CPUS)
     size = symbols["last"] - symbols["first"]

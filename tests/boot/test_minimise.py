@@ -16,7 +16,8 @@ from unilinux.image.request import Request, make_plan
 from unilinux.minimise.candidates import keep_list, option_symbols
 from unilinux.minimise.profile_toml import profile_text
 from unilinux.minimise.search import Job, minimise
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
 
 pytestmark = [pytest.mark.boot, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -49,7 +50,7 @@ def job(workshop: Workshop, tmp_path: Path) -> Job:
         folder=tmp_path / "minimise",
         plan=make_plan(Request(app="hello", profile="fuller"), workshop.layout),
         pipeline=workshop.pipeline(),
-        accelerator=Accelerator(name="tcg", reason="tests"),
+        engine=NativeQemu(Accelerator(name="tcg", reason="tests")),
         progress=Progress(NullSink()),
         keep=keep_list(options),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ from tests.boot.attack import without_nmi_messages
 from tests.boot.conftest import Workshop
 from unilinux.image.record import Image
 from unilinux.measure.boot.kernel import read_kernel
-from unilinux.vm.accel import ExtendedAccelerator
 from unilinux.vm.gdbstub import GdbStub, MachineGoneError, StubListener
-from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import Exited
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
 from unilinux.vm.vm import Vm
 
 INSTANTS = alone.Guest(name="instants")
@@ -167,9 +167,9 @@ def interrupt(image: Image, evidence: Path) -> Injector:
     """Boot the program, interrupt its calls, and expect that all of its cases pass."""
     symbols = read_kernel(image.vmlinux, image.folder / "System.map").symbols
     with StubListener() as listener:
-        runner = NativeRunner(ExtendedAccelerator(name="tcg", reason="debugged", further=listener.arguments))
+        boot = replace(alone.boot_of(image, evidence), debugger=listener.path)
         with (
-            Vm.start(alone.boot_of(image, evidence), runner, held=True) as vm,
+            Vm.start(boot, NativeQemu(Accelerator(name="tcg", reason="debugged")), held=True) as vm,
             listener.accept() as stub,
         ):
             injector = Injector(vm, stub, symbols, calls(symbols))

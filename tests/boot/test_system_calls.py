@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.boot.conftest import RUNNER, Workshop
+from tests.boot.conftest import ENGINE, Workshop
 from unilinux.image.record import Image
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot]
@@ -42,7 +42,7 @@ def test_the_application_has_what_it_makes_and_no_more(hello_image: Image, boot_
     kept = hello_image.record["system_calls"]
     assert {"writev", "nanosleep", "execve", "exit_group"} <= set(kept)
     assert "getpid" not in kept
-    with Vm.start(boot_of(hello_image), RUNNER) as vm:
+    with Vm.start(boot_of(hello_image), ENGINE) as vm:
         vm.expect("10 ms have passed", timeout_s=60)
         assert vm.wait(timeout_s=60) == Exited(0)
         assert not [line for line in vm.console.tail(100) if "was removed" in line]
@@ -50,7 +50,7 @@ def test_the_application_has_what_it_makes_and_no_more(hello_image: Image, boot_
 
 def test_a_removed_call_fails_and_is_told_once(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("surprise", SURPRISE))
-    with Vm.start(boot_of(image), RUNNER) as vm:
+    with Vm.start(boot_of(image), ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(0)
         console = vm.console.tail(100)
     assert "first -38" in console  # -ENOSYS
@@ -62,6 +62,6 @@ def test_with_all_calls_it_is_there(workshop: Workshop, boot_of: Boots) -> None:
     # The attack suite's kernel has all of them, and is there.
     image = workshop.build(workshop.add("surprised", SURPRISE), profile="attack-up")
     assert image.record["system_calls"] == "all"
-    with Vm.start(boot_of(image), RUNNER) as vm:
+    with Vm.start(boot_of(image), ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(0)
         assert "first 1" in vm.console.tail(100)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from unilinux.image.record import Image
 from unilinux.measure.boot.kernel import read_kernel
-from unilinux.vm.accel import ExtendedAccelerator
+from unilinux.vm.engine import Boot
 from unilinux.vm.gdbstub import StubListener, UnreadableMemoryError
-from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot]
@@ -25,8 +26,11 @@ def test_breakpoints_registers_and_memory(hello_image: Image, boot_of: Callable[
     kernel = read_kernel(hello_image.vmlinux, hello_image.folder / "System.map")
     places = [kernel.symbols[name] for name in ("start_kernel", "kernel_init", "unilinux_init_exit")]
     with StubListener() as listener:
-        runner = NativeRunner(ExtendedAccelerator(name="tcg", reason="debugged", further=listener.arguments))
-        with Vm.start(boot_of(hello_image), runner, held=True) as vm, listener.accept() as stub:
+        boot = replace(boot_of(hello_image), debugger=listener.path)
+        with (
+            Vm.start(boot, NativeQemu(Accelerator(name="tcg", reason="debugged")), held=True) as vm,
+            listener.accept() as stub,
+        ):
             for place in places:
                 stub.set_breakpoint(place)
             for place in places:

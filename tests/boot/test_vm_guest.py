@@ -10,11 +10,11 @@ import pytest
 from tests.boot.conftest import Workshop
 from unilinux.image.record import Image
 from unilinux.machine.compose import compose
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
-from unilinux.vm.tsc import host_tsc_khz
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.qemu.tsc import host_tsc_khz
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot]
@@ -75,7 +75,7 @@ def test_sleeper_wakes_and_the_clock_goes_right(
     # Without network, rng and disks the two boards need the same kernel.
     boot = boot_of(sleeper)
     boot = replace(boot, machine=compose(replace(boot.machine.spec, target=board)))
-    runner = NativeRunner(Accelerator(name="tcg", reason="test", tsc_khz=tsc_khz))
+    runner = NativeQemu(Accelerator(name="tcg", reason="test", tsc_khz=tsc_khz))
     with Vm.start(boot, runner) as vm:
         began_s = vm.elapsed_s
         line = vm.expect(r"slept \d+ ms", timeout_s=120).line
@@ -85,7 +85,7 @@ def test_sleeper_wakes_and_the_clock_goes_right(
 
 def test_what_is_typed_reaches_the_application(workshop: Workshop, boot_of: Boots) -> None:
     image = workshop.build(workshop.add("typist", TYPIST))
-    with Vm.start(boot_of(image), NativeRunner(Accelerator(name="tcg", reason="test"))) as vm:
+    with Vm.start(boot_of(image), NativeQemu(Accelerator(name="tcg", reason="test"))) as vm:
         vm.expect("say something", timeout_s=120)
         vm.send(b"hello\n")
         vm.expect("^you said hello$", timeout_s=60)

@@ -20,19 +20,20 @@ import pytest
 from unilinux.core.errors import HostError, VmError
 from unilinux.machine.compose import Machine, compose
 from unilinux.machine.spec import Disk, Forward, MachineSpec
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.choice import choose_accelerator, probe
-from unilinux.vm.native import NativeRunner, QemuProcess
+from unilinux.vm.choose import native_engine, probe
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Exited, Lost, Timeout
 from unilinux.vm.probe import probe_guest
-from unilinux.vm.runner import Boot
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.qemu.process import QemuProcess
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(120)]
 
 TCG = Accelerator(name="tcg", reason="test")
 BARE = compose(MachineSpec())
-RUNNER = NativeRunner(TCG)
+ENGINE = NativeQemu(TCG)
 
 
 def without_exit(machine: Machine) -> Machine:
@@ -74,7 +75,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_guest_runs_talks_and_exits(boot: Boot, board: str, cpus: int) -> None:
     machine = compose(MachineSpec(target=board, cpus=cpus))
-    with Vm.start(replace(boot, machine=machine), RUNNER) as vm:
+    with Vm.start(replace(boot, machine=machine), ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(42)
         assert vm.console.tail(1) == ("probe",)
     files = {path.name for path in boot.evidence.iterdir()}
@@ -93,15 +94,15 @@ def test_every_device_is_accepted_by_qemu(boot: Boot, tmp_path: Path, board: str
         forwards=(Forward(host=0, guest=80), Forward(host=0, guest=443)),
         disks=(Disk(path=image), Disk(path=tmp_path / "b.raw", read_only=True)),
     )
-    with Vm.start(replace(boot, machine=without_exit(compose(spec))), RUNNER) as vm:
-        assert vm.host_port(80) != vm.host_port(443)
-        # QEMU listens there on the guest's behalf.
-        socket.create_connection(("127.0.0.1", vm.host_port(80)), timeout=10).close()
+    with Vm.start(replace(boot, machine=without_exit(compose(spec))), ENGINE) as vm:
+        # QEMU listens for each on the guest's behalf.
+        with vm.connect(80, 10) as first, vm.connect(443, 10) as second:
+            assert first.getpeername() != second.getpeername()
         assert len(vm.execute("query-block")) == 2
 
 
 def test_command_to_run_by_hand_runs(boot: Boot) -> None:
-    with Vm.start(boot, RUNNER) as vm:
+    with Vm.start(boot, ENGINE) as vm:
         assert vm.wait(timeout_s=60) == Exited(42)
     by_hand = (boot.evidence / "command.txt").read_text().splitlines()[-1]
     done = subprocess.run(shlex.split(by_hand), stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
@@ -110,36 +111,36 @@ def test_command_to_run_by_hand_runs(boot: Boot) -> None:
 
 
 def test_guest_that_hangs_is_a_timeout_and_ends_with_the_block(boot: Boot) -> None:
-    with Vm.start(replace(boot, machine=without_exit(BARE)), RUNNER) as vm:
+    with Vm.start(replace(boot, machine=without_exit(BARE)), ENGINE) as vm:
         vm.expect("probe", timeout_s=60)
         assert vm.wait(timeout_s=0.1) == Timeout(0.1, "the end of the machine")
-        assert isinstance(vm.emulator, QemuProcess)
-        pid = vm.emulator.pid
+        assert isinstance(vm.guest, QemuProcess)
+        pid = vm.guest.pid
         assert is_running(pid)
     assert not is_running(pid)
 
 
 def test_machine_killed_from_outside_is_lost(boot: Boot) -> None:
-    with Vm.start(replace(boot, machine=without_exit(BARE)), RUNNER) as vm:
+    with Vm.start(replace(boot, machine=without_exit(BARE)), ENGINE) as vm:
         vm.expect("probe", timeout_s=60)
-        assert isinstance(vm.emulator, QemuProcess)
-        os.kill(vm.emulator.pid, signal.SIGKILL)
+        assert isinstance(vm.guest, QemuProcess)
+        os.kill(vm.guest.pid, signal.SIGKILL)
         assert vm.wait(timeout_s=60) == Lost(-9, "QEMU was killed by signal 9")
 
 
 def test_machine_ended_by_sigterm_is_lost(boot: Boot) -> None:
-    with Vm.start(replace(boot, machine=without_exit(BARE)), RUNNER) as vm:
+    with Vm.start(replace(boot, machine=without_exit(BARE)), ENGINE) as vm:
         vm.expect("probe", timeout_s=60)
-        assert isinstance(vm.emulator, QemuProcess)
-        os.kill(vm.emulator.pid, signal.SIGTERM)
+        assert isinstance(vm.guest, QemuProcess)
+        os.kill(vm.guest.pid, signal.SIGTERM)
         assert vm.wait(timeout_s=60) == Lost(0, "QEMU was ended by a signal")
 
 
 def test_ctrl_c_leaves_no_qemu_behind(boot: Boot) -> None:
     pids: list[int] = []
-    with pytest.raises(KeyboardInterrupt), Vm.start(replace(boot, machine=without_exit(BARE)), RUNNER) as vm:
-        assert isinstance(vm.emulator, QemuProcess)
-        pids.append(vm.emulator.pid)
+    with pytest.raises(KeyboardInterrupt), Vm.start(replace(boot, machine=without_exit(BARE)), ENGINE) as vm:
+        assert isinstance(vm.guest, QemuProcess)
+        pids.append(vm.guest.pid)
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         vm.wait(timeout_s=60)
     assert not is_running(pids[0])
@@ -152,16 +153,16 @@ sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from pathlib import Path
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import NativeRunner
-from unilinux.vm.runner import Boot
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.engine import Boot
 from unilinux.vm.vm import Vm
 boot = Boot(machine=compose(MachineSpec()), kernel=Path({str(boot.kernel)!r}), evidence=Path({str(boot.evidence)!r}))
 class Paused(Vm):
     def _let_run(self):
         pass
-with Paused.start(boot, NativeRunner(Accelerator(name="tcg", reason="test"))) as vm:
-    print(vm.emulator.pid, flush=True)
+with Paused.start(boot, NativeQemu(Accelerator(name="tcg", reason="test"))) as vm:
+    print(vm.guest.pid, flush=True)
     vm.wait(timeout_s=100)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
@@ -183,7 +184,7 @@ def test_file_that_is_no_kernel_is_told_by_qemu(boot: Boot) -> None:
     data[64 + 56] = 0  # the note's segment has no type any more
     boot.kernel.write_bytes(data)
     with pytest.raises(VmError) as caught:
-        Vm.start(boot, RUNNER)
+        Vm.start(boot, ENGINE)
     assert caught.value.message == "QEMU ended with exit code 1 before the guest ran"
     assert any("PVH ELF Note" in line for line in caught.value.details)
     assert caught.value.hint == f"its command line is in {boot.evidence / 'command.txt'}"
@@ -192,13 +193,13 @@ def test_file_that_is_no_kernel_is_told_by_qemu(boot: Boot) -> None:
 def test_a_file_that_is_no_kernel_is_told_at_once(boot: Boot) -> None:
     boot.kernel.write_bytes(b"MZ" + bytes(1000))
     with pytest.raises(VmError, match="is no 64-bit ELF file and no bzImage"):
-        Vm.start(boot, RUNNER)
+        Vm.start(boot, ENGINE)
 
 
 def test_kernel_that_is_missing(boot: Boot) -> None:
     boot.kernel.unlink()
     with pytest.raises(VmError, match="cannot read the kernel .*: No such file or directory"):
-        Vm.start(boot, RUNNER)
+        Vm.start(boot, ENGINE)
 
 
 def test_forwarded_port_in_use_is_named(boot: Boot) -> None:
@@ -206,24 +207,24 @@ def test_forwarded_port_in_use_is_named(boot: Boot) -> None:
         port = server.getsockname()[1]
         machine = compose(MachineSpec(network=True, forwards=(Forward(host=port, guest=80),)))
         with pytest.raises(HostError) as caught:
-            Vm.start(replace(boot, machine=machine), RUNNER)
+            Vm.start(replace(boot, machine=machine), ENGINE)
     assert caught.value.message == f"port {port} of this host is in use"
     assert f"'sport = :{port}'" in str(caught.value.hint)
 
 
 def test_port_taken_behind_our_back_is_named(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unilinux.vm.native.require_free_port", lambda port: None)
+    monkeypatch.setattr("unilinux.vm.qemu.engine.require_free_port", lambda port: None)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         machine = compose(MachineSpec(network=True, forwards=(Forward(host=port, guest=80),)))
         with pytest.raises(HostError, match=f"port {port} of this host is in use"):
-            Vm.start(replace(boot, machine=machine), RUNNER)
+            Vm.start(replace(boot, machine=machine), ENGINE)
 
 
 def test_qemu_that_is_not_installed(boot: Boot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(HostError) as caught:
-        Vm.start(boot, RUNNER)
+        Vm.start(boot, ENGINE)
     assert caught.value.message == "the program 'qemu-system-x86_64' is not installed"
     assert str(caught.value.hint).startswith("apt-get install qemu-system-x86")
 
@@ -233,7 +234,7 @@ def test_probe_finds_that_tcg_works() -> None:
 
 
 def test_auto_finds_an_accelerator_that_runs_guests(tmp_path: Path, boot: Boot) -> None:
-    accelerator = choose_accelerator("auto", tmp_path)
-    assert accelerator.reason
-    with Vm.start(boot, NativeRunner(accelerator)) as vm:
+    engine = native_engine("auto", tmp_path)
+    assert engine.reason
+    with Vm.start(boot, engine) as vm:
         assert vm.wait(timeout_s=60) == Exited(42)

@@ -19,10 +19,8 @@ from unilinux.measure.boot.counter import build_plugin
 from unilinux.measure.boot.stages import Application, Stages
 from unilinux.measure.memory.occupancy import occupancy
 from unilinux.measure.stock.kernel import CMDLINE, STARTING, application_of, kernel_of, require_end_of_pid1
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.native import NativeRunner
-from unilinux.vm.runner import Boot
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.vm import Vm
 
 # Debian's kernel takes 2 s on an idle host. On a busy one it can hang while it calibrates its clocks, and
@@ -95,6 +93,7 @@ def prepare_rival(here: Session, specimen: Specimen, pinned: PinnedPackage) -> R
         initrd=contents.archive,
         evidence=evidence_folder(specimen.image.folder, stock.name),
         cmdline=(*CMDLINE, *specimen.plan.cmdline),
+        advised=False,
     )
     return Rival(
         stock=stock,
@@ -111,11 +110,11 @@ def count_rival(here: Session, rival: Rival) -> Stages:
 
     :raise BootError: it didn't come so far, with what the console said; a boot that fails is tried again.
     """
-    plugin = build_plugin(here.new_store())
+    plugin, engine = build_plugin(here.new_store()), native_engine("tcg", here.layout.cache)
     kernel = kernel_of(
-        rival.boot, rival.application, store=here.new_store(), progress=here.progress, timeout_s=_TIMEOUT_S
+        rival.boot, engine, rival.application, store=here.new_store(), progress=here.progress, timeout_s=_TIMEOUT_S
     )
-    boot = booted(rival.boot, lambda vm: _to_the_end(vm, rival), advises=False)
+    boot = booted(rival.boot, engine, lambda vm: _to_the_end(vm, rival))
     with here.progress.step("count-against", f"counting the instructions of {rival.label}"):
         counted = _tried(
             here,
@@ -124,24 +123,22 @@ def count_rival(here: Session, rival: Rival) -> Stages:
         )
     with here.progress.step("memory-against", f"looking at the memory of {rival.label}"):
         last = "ready" if rival.is_server else "exit"
-        return counted.with_memory(occupancy(rival.boot, kernel, last=last, timeout_s=_TIMEOUT_S, advises=False))
+        return counted.with_memory(occupancy(rival.boot, engine, kernel, last=last, timeout_s=_TIMEOUT_S))
 
 
 def beside(here: Session, specimen: Specimen, pinned: PinnedPackage, *, runs: int) -> Beside:
     """Count and time the other kernel's boot; raises as :func:`prepare_rival` and :func:`count_rival` do."""
     rival = prepare_rival(here, specimen, pinned)
     counted = count_rival(here, rival)
-    plain = choose_accelerator("tcg", here.layout.cache)
+    engine = native_engine("tcg", here.layout.cache)
     with here.progress.step("clock-against", f"timing both until init starts {specimen.manifest.name}"):
-        theirs = timed_boots(
-            lambda: _tried(here, rival, lambda: _seconds_to_start(rival.boot, replace(plain, advises=False))), runs
-        )
-        ours = timed_boots(lambda: _seconds_to_start(specimen.boot("timed"), plain), runs)
+        theirs = timed_boots(lambda: _tried(here, rival, lambda: _seconds_to_start(rival.boot, engine)), runs)
+        ours = timed_boots(lambda: _seconds_to_start(specimen.boot("timed"), engine), runs)
     return Beside(rival=rival, boot=counted, wall=theirs, our_wall=ours)
 
 
-def _seconds_to_start(boot: Boot, accelerator: Accelerator) -> float:
-    with Vm.start(boot, NativeRunner(accelerator)) as vm:
+def _seconds_to_start(boot: Boot, engine: Engine) -> float:
+    with Vm.start(boot, engine) as vm:
         return vm.expect(STARTING, timeout_s=_TIMEOUT_S).seconds
 
 

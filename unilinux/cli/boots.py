@@ -16,11 +16,9 @@ from unilinux.image.record import Image
 from unilinux.image.request import Plan
 from unilinux.verify.result import Entry, Verification
 from unilinux.verify.verify import verify as verify_boot
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import End, Exited, Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 _GRACE_S = 20.0
@@ -33,12 +31,10 @@ def run(project: Path, choice: Choice, *, accel: str, as_json: bool, verbose: bo
     with session(project, as_json=as_json, verbose=verbose) as here:
         plan = choice.plan(here)
         image = build_image(here, plan)
-        accelerator = _accelerator(here, accel)
+        engine = _engine(here, accel)
         here.end_progress()
         stream = sys.stderr if as_json else sys.stdout
-        with Vm.start(
-            _boot(plan, image, "run"), NativeRunner(accelerator), on_output=lambda data: _show(data, stream.fileno())
-        ) as vm:
+        with Vm.start(_boot(plan, image, "run"), engine, on_output=lambda data: _show(data, stream.fileno())) as vm:
             outcome = _attend(vm, plan)
             if outcome not in (Exited(0), Exited(plan.app.manifest.run.stop_status)):
                 raise vm.failure(outcome)
@@ -61,24 +57,24 @@ def verify(project: Path, choice: Choice, *, accel: str, timeout_s: float | None
     with session(project, as_json=as_json, verbose=verbose) as here:
         plan = choice.plan(here)
         image = build_image(here, plan)
-        accelerator = _accelerator(here, accel)
+        engine = _engine(here, accel)
         forwarding = plan.forwarding(plan.app.manifest.run.ports)
         result = verify_boot(
             _boot(forwarding, image, "verify"),
-            NativeRunner(accelerator),
+            engine,
             plan.app.manifest,
             entry=Entry(ring=plan.entry.ring, syscall=plan.entry.syscall),
             progress=here.progress,
             timeout_s=timeout_s,
         )
-        document = {**result.describe(), "accel": accelerator.name, "image": image.to_json()}
+        document = {**result.describe(), "accel": engine.abilities.accelerator, "image": image.to_json()}
         here.answer(document, lambda: _summary(plan, result))
         result.require()
 
 
-def _accelerator(here: Session, request: str) -> Accelerator:
+def _engine(here: Session, request: str) -> Engine:
     with here.progress.step("accelerator", "looking for KVM") as step:
-        found = choose_accelerator(request, here.layout.cache)
+        found = native_engine(request, here.layout.cache)
         step.detail(found.reason)
     here.progress.note(found.reason)
     return found

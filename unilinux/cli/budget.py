@@ -22,12 +22,12 @@ from unilinux.image.record import ARTIFACTS
 from unilinux.kernel.kbuild import parse_config
 from unilinux.kernel.make import tool_versions
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.boot.counter import qemu_in_words
 from unilinux.measure.boot.stages import Stages
 from unilinux.measure.budget.budget import Budget, Measured, Tolerances, read_budget, write_budget
 from unilinux.measure.budget.comparison import Comparison, compare, require_all
 from unilinux.measure.budget.history import Record, append_record
-from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.choose import native_engine
+from unilinux.vm.qemu.version import version_line
 
 BUDGET_FILE = "budget.toml"
 
@@ -184,7 +184,7 @@ def _measure(here: Session, specimen: Specimen, budgeted: Budget | None, *, time
         config=parse_config((image.folder / ARTIFACTS["config"]).read_text(encoding="utf-8")),
         least_memory_mib=_least_memory(here, specimen, budgeted, timeout_s=timeout_s),
         linux=image.record["kernel"]["version"],
-        tools={**tool_versions(), "qemu": qemu_in_words()},
+        tools={**tool_versions(), "qemu": version_line()},
     )
 
 
@@ -192,9 +192,9 @@ def _least_memory(here: Session, specimen: Specimen, budgeted: Budget | None, *,
     """Bisected; one boot is enough when what is budgeted still is."""
     low = LEAST_MEMORY_MIB
     if budgeted is not None and budgeted.least_memory_mib is not None:
-        accelerator = choose_accelerator("auto", here.layout.cache)
+        engine = native_engine("auto", here.layout.cache)
         enough = specimen.with_memory(budgeted.least_memory_mib)
-        if failure_with(here, enough, accelerator, timeout_s=timeout_s) is None:
+        if failure_with(here, enough, engine, timeout_s=timeout_s) is None:
             return enough.memory_mib
         low = enough.memory_mib + 1
     return find_least_memory(here, specimen, low=low, high=specimen.memory_mib, timeout_s=timeout_s).mib

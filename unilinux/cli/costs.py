@@ -21,8 +21,9 @@ from unilinux.measure.budget.costs import Costs
 from unilinux.measure.memory import least, occupancy
 from unilinux.measure.memory.least import least_memory_near
 from unilinux.measure.size import size
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Engine
+from unilinux.vm.qemu.version import qemu_version
 
 _CODE = (sys.modules[__name__], boots, costs, counter, kernel, least, occupancy, size, stages)
 _FILE = "costs.json"
@@ -40,33 +41,33 @@ def costs_of(here: Session, specimen: Specimen, *, guess_mib: int = 0, timeout_s
 
     :raise BootError: not even PID 1 is reached.
     """
-    accelerator = choose_accelerator("auto", here.layout.cache)
+    engine = native_engine("auto", here.layout.cache)
     step = Step(
         name="costs",
         label=f"measuring {specimen.image.folder.name}",
         spec={
             "machine": machine_arguments(specimen.plan.machine),
             "cmdline": (*specimen.plan.machine.cmdline, *specimen.plan.cmdline),
-            "accelerator": accelerator.name,
+            "accelerator": engine.abilities.accelerator,
             "manifest": _asked(specimen.manifest),
-            "qemu": counter.qemu_version(),
+            "qemu": qemu_version(),
         },
         inputs={name: digest_file(specimen.image.folder / name) for name in ("vmlinux", "bzImage", "System.map")},
         code=_CODE,
     )
 
     def measure(space: Workspace) -> None:
-        found = _measured(here, specimen, accelerator, guess_mib, timeout_s)
+        found = _measured(here, specimen, engine, guess_mib, timeout_s)
         write_atomically(space.out / _FILE, json.dumps(found.to_json()))
 
     output = here.new_store().run(step, measure)
     return Costs.from_json(json.loads((output.path / _FILE).read_text(encoding="utf-8")))
 
 
-def _measured(here: Session, specimen: Specimen, accelerator: Accelerator, guess_mib: int, timeout_s: float) -> Costs:
+def _measured(here: Session, specimen: Specimen, engine: Engine, guess_mib: int, timeout_s: float) -> Costs:
     folder, record = specimen.image.folder, specimen.image.record
     began = time.monotonic()
-    failure = failure_with(here, specimen, accelerator, timeout_s=timeout_s)
+    failure = failure_with(here, specimen, engine, timeout_s=timeout_s)
     # With too little memory a kernel often says nothing and spins: what takes many times as long has failed.
     patience_s = min(timeout_s, max(_LEAST_PATIENCE_S, _PATIENCE * (time.monotonic() - began)))
     counted = count_alone(here, specimen) if failure else count(here, specimen)[0]
@@ -78,20 +79,20 @@ def _measured(here: Session, specimen: Specimen, accelerator: Accelerator, guess
             **{name: (folder / name).stat().st_size for name in ("vmlinux", "bzImage")},
         },
         stages={stage.name: stage.instructions for stage in counted.stages},
-        least_memory_mib=None if failure else _least_memory(here, specimen, accelerator, guess_mib, patience_s),
+        least_memory_mib=None if failure else _least_memory(here, specimen, engine, guess_mib, patience_s),
         failure=failure,
         functions=_functions(specimen),
         executed=counted.executed,
     )
 
 
-def _least_memory(here: Session, specimen: Specimen, accelerator: Accelerator, guess_mib: int, timeout_s: float) -> int:
+def _least_memory(here: Session, specimen: Specimen, engine: Engine, guess_mib: int, timeout_s: float) -> int:
     guess = guess_mib or -(-max(memory_in_use(here, specimen).values(), default=0) // _MIB)
     with here.progress.step("memory", f"looking for the least memory of {specimen.image.folder.name}") as step:
 
         def failure_at(mib: int) -> str | None:
             step.detail(f"{mib} MiB")
-            return failure_with(here, specimen.with_memory(mib), accelerator, timeout_s=timeout_s)
+            return failure_with(here, specimen.with_memory(mib), engine, timeout_s=timeout_s)
 
         found = least_memory_near(failure_at, guess=guess, low=LEAST_MEMORY_MIB, high=specimen.memory_mib)
     return found.mib

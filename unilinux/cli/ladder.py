@@ -18,8 +18,8 @@ from unilinux.measure.calls.ladder import APP, RUNGS, Ladder, Rung, Spread, Thro
 from unilinux.measure.calls.load import REQUESTS, Load, counted_load, load_of
 from unilinux.measure.calls.runs import CallRun, call_costs, counted_calls, timed_calls
 from unilinux.report.ladder import remarks, render
-from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.runner import Boot
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Boot
 
 USUAL_APPS = (APP, "nginx", "redis")
 
@@ -86,25 +86,25 @@ def _plans(here: Session, app: str, *, profile: str, machine: str) -> list[Plan]
 def _calls(here: Session, steps: Sequence[_Step], rounds: int) -> tuple[dict[str, CallRun], list[dict[str, CallRun]]]:
     """One counted boot of each rung, then rounds of one timed boot of each."""
     counted: dict[str, CallRun] = {}
+    engine = native_engine("tcg", here.layout.cache)
     with here.progress.step("calls", "counting the instructions of system calls") as progress:
         for step in steps:
             progress.detail(step.rung.label)
-            counted[step.rung.name] = counted_calls(step.boot("counted"), timeout_s=_TIMEOUT_S)
+            counted[step.rung.name] = counted_calls(step.boot("counted"), engine, timeout_s=_TIMEOUT_S)
             counted[step.rung.name].require(step.rung)
-    accelerator = choose_accelerator("tcg", here.layout.cache)
     timed: list[dict[str, CallRun]] = []
     with here.progress.step("times", f"timing system calls, {rounds} times") as progress:
         for number in range(1, rounds + 1):
             timed.append({})
             for step in steps:
                 progress.detail(f"{step.rung.label}, {number} of {rounds}")
-                timed[-1][step.rung.name] = timed_calls(step.boot("timed"), accelerator, timeout_s=_TIMEOUT_S)
+                timed[-1][step.rung.name] = timed_calls(step.boot("timed"), engine, timeout_s=_TIMEOUT_S)
     return counted, timed
 
 
 def _throughput(here: Session, steps: Sequence[_Step], load: Load, rounds: int) -> dict[str, Throughput]:
     """By rung: requests per million instructions, over rounds of one boot of each rung."""
-    plugin = build_plugin(here.new_store())
+    plugin, engine = build_plugin(here.new_store()), native_engine("tcg", here.layout.cache)
     app = steps[0].plan.app.manifest.name
     found: dict[str, list[float]] = {rung.name: [] for rung in RUNGS}
     with here.progress.step("requests", f"counting the instructions of requests to {app}, {rounds} times") as progress:
@@ -114,6 +114,6 @@ def _throughput(here: Session, steps: Sequence[_Step], load: Load, rounds: int) 
                 kernel = read_kernel(step.image.vmlinux, step.image.folder / "System.map")
                 boot = step.serving().boot("requests")
                 found[step.rung.name].append(
-                    counted_load(boot, step.rung, load, kernel, plugin=plugin, timeout_s=_TIMEOUT_S)
+                    counted_load(boot, engine, step.rung, load, kernel, plugin=plugin, timeout_s=_TIMEOUT_S)
                 )
     return {name: Throughput(requests=REQUESTS, per_minstr=Spread.of(values)) for name, values in found.items()}

@@ -9,9 +9,8 @@ from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.memory.least import LeastMemory, least_memory
 from unilinux.verify.result import Entry, Verification
 from unilinux.verify.verify import verify
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Engine
 
 
 def find_least_memory(here: Session, specimen: Specimen, *, low: int, high: int, timeout_s: float) -> LeastMemory:
@@ -19,22 +18,22 @@ def find_least_memory(here: Session, specimen: Specimen, *, low: int, high: int,
 
     :raise VerifyError: ``high`` MiB aren't enough.
     """
-    accelerator = choose_accelerator("auto", here.layout.cache)
+    engine = native_engine("auto", here.layout.cache)
     with here.progress.step("memory", f"looking for the least memory of {specimen.plan.name}") as step:
 
         def failure_at(mib: int) -> str | None:
             step.detail(f"{mib} MiB")
-            return failure_with(here, specimen.with_memory(mib), accelerator, timeout_s=timeout_s)
+            return failure_with(here, specimen.with_memory(mib), engine, timeout_s=timeout_s)
 
         return least_memory(failure_at, low=max(low, LEAST_MEMORY_MIB), high=high)
 
 
-def failure_with(here: Session, specimen: Specimen, accelerator: Accelerator, *, timeout_s: float) -> str | None:
+def failure_with(here: Session, specimen: Specimen, engine: Engine, *, timeout_s: float) -> str | None:
     """Why verification fails on this machine, in words; None if it passes."""
     try:
         result = verify(
             specimen.boot("verify"),
-            NativeRunner(accelerator),
+            engine,
             specimen.manifest,
             entry=Entry(ring=specimen.plan.entry.ring, syscall=specimen.plan.entry.syscall),
             progress=here.progress,

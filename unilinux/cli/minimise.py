@@ -26,7 +26,7 @@ from unilinux.minimise.search import Job, Outcome
 from unilinux.minimise.search import minimise as search
 from unilinux.observe.observe import USAGE_FILE
 from unilinux.observe.usage import SymbolUsage, Usage
-from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.choose import native_engine
 
 _MEMORY_TIMEOUT_S = 30.0
 _FINAL_BOOTS = 3
@@ -73,7 +73,7 @@ def minimise(
             folder=here.layout.cache / "minimise" / plan.name,
             plan=_without_unused_calls(plan),
             pipeline=pipeline(here),
-            accelerator=choose_accelerator("auto", here.layout.cache),
+            engine=native_engine("auto", here.layout.cache),
             progress=here.progress,
             usage=_usage(here, plan, evidence),
             keep=keep_list(_kept_by_user(here, plan, keep)),
@@ -129,9 +129,7 @@ def _write(here: Session, job: Job, outcome: Outcome) -> Path:
     variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
     with here.progress.step("build", f"building {finding.name} as it will be from now on"):
         image = pipeline(here).build(job.plan, variant=variant)
-    boot_test = ImageBootTest(
-        plan=plan, accelerator=job.accelerator, evidence=evidence_folder(image.folder, "proof"), tick=None
-    )
+    boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=evidence_folder(image.folder, "proof"), tick=None)
     for number in range(1, _FINAL_BOOTS + 1):
         result = boot_test.run(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
         if not result.ok:

@@ -14,6 +14,7 @@ from unilinux.cli.session import Session, session
 from unilinux.core.files import write_atomically
 from unilinux.observe.observe import USAGE_FILE, Observation
 from unilinux.observe.usage import Usage
+from unilinux.vm.choose import native_engine
 
 # What an application does on a kernel that lacks something says nothing of what it would use.
 GENEROUS = "server"
@@ -39,7 +40,12 @@ def observed(here: Session, choice: Choice) -> Usage:
     plan = generous.plan(here)
     plan = plan.forwarding(plan.app.manifest.run.ports)
     image = build_image(here, plan)
-    evidence = Observation(image=image, evidence=evidence_folder(image.folder, "observe"), store=here.new_store()).run()
+    evidence = Observation(
+        image=image,
+        engine=native_engine("tcg", here.layout.cache),
+        evidence=evidence_folder(image.folder, "observe"),
+        store=here.new_store(),
+    ).run()
     path = here.layout.build / f"{choice.app}-{plan.profile.name}" / USAGE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(evidence.document(), indent=1) + "\n")

@@ -8,7 +8,7 @@ from unilinux.arch.architecture import X86_64
 from unilinux.cli.session import session
 from unilinux.core.command import require_tool
 from unilinux.core.files import remove_tree
-from unilinux.vm.choice import choose_accelerator
+from unilinux.vm.choose import native_engine
 
 _TOOLS = ("gcc", "make", "flex", "bison", "bc", "lz4", "xz", "perl", "git", "setpriv", X86_64.emulator)
 
@@ -19,7 +19,7 @@ def show_host(project: Path, *, verbose: bool) -> None:
         for tool in _TOOLS:
             require_tool(tool)
         with run.progress.step("accelerator", "looking for KVM"):
-            found = choose_accelerator("auto", run.layout.cache)
+            found = native_engine("auto", run.layout.cache)
         run.answer({}, lambda: f"all tools are there\n{found.reason}\nthe cache is {run.layout.cache}")
 
 

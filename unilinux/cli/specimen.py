@@ -26,10 +26,9 @@ from unilinux.measure.memory.occupancy import occupancy
 from unilinux.measure.size.size import Size, measure_size
 from unilinux.measure.stock.kernel import STARTING
 from unilinux.verify.verify import check_machine
-from unilinux.vm.choice import choose_accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.choose import native_engine
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import End, Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # The same for all images, so that their numbers can be compared.
@@ -116,14 +115,13 @@ def count(here: Session, specimen: Specimen, runs: int = 1) -> tuple[Stages, ...
     """
     plugin = build_plugin(here.new_store())
     kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
-    boot, drive = specimen.boot("counted"), _counted_use(specimen)
+    boot = specimen.boot("counted")
+    boot_with = booted(boot, native_engine("tcg", here.layout.cache), _counted_use(specimen))
     found = []
     with here.progress.step("count", f"counting the instructions of {specimen.plan.name}'s boot") as step:
         for number in range(1, runs + 1):
             step.detail(f"{number} of {runs}")
-            found.append(
-                counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=booted(boot, drive))
-            )
+            found.append(counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=boot_with))
     return tuple(found)
 
 
@@ -136,7 +134,8 @@ def count_alone(here: Session, specimen: Specimen) -> Stages:
     kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
     boot, is_server = specimen.boot("counted"), specimen.manifest.run.stop is not None
     with here.progress.step("count", f"counting the instructions of {specimen.image.folder.name}'s boot"):
-        drive = booted(boot, lambda vm: until_it_rests(vm, is_server=is_server))
+        engine = native_engine("tcg", here.layout.cache)
+        drive = booted(boot, engine, lambda vm: until_it_rests(vm, is_server=is_server))
         return counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=drive)
 
 
@@ -150,7 +149,7 @@ def until_it_rests(vm: Vm, *, is_server: bool) -> Timeout | End:
     vm.expect(STARTING, timeout_s=_TIMEOUT_S)
     wait_until_idle(vm)
     if isinstance(vm.wait(timeout_s=0), Timeout):
-        vm.execute("quit")
+        vm.quit()
     return vm.wait(timeout_s=_TIMEOUT_S)
 
 
@@ -162,15 +161,16 @@ def memory_in_use(here: Session, specimen: Specimen) -> Mapping[str, int]:
     kernel = read_kernel(specimen.image.vmlinux, specimen.image.folder / "System.map")
     last = "exit" if specimen.manifest.run.stop is None else "ready"
     with here.progress.step("memory", f"looking at the memory of {specimen.plan.name}'s boot"):
-        return occupancy(specimen.boot("memory"), kernel, last=last, timeout_s=_TIMEOUT_S)
+        engine = native_engine("tcg", here.layout.cache)
+        return occupancy(specimen.boot("memory"), engine, kernel, last=last, timeout_s=_TIMEOUT_S)
 
 
 def clock(here: Session, specimen: Specimen, runs: int) -> Wall:
     """Boot under plain TCG, ``runs`` times; seconds until the exit or the first answer. Raises as :func:`count`."""
-    runner, use = NativeRunner(choose_accelerator("tcg", here.layout.cache)), _use(specimen)
+    engine, use = native_engine("tcg", here.layout.cache), _use(specimen)
 
     def seconds() -> float:
-        with Vm.start(specimen.boot("timed"), runner) as vm:
+        with Vm.start(specimen.boot("timed"), engine) as vm:
             use(vm)
             return vm.elapsed_s
 
@@ -203,17 +203,17 @@ def _counted_use(specimen: Specimen) -> Callable[[Vm], None]:
 def wait_until_idle(vm: Vm) -> None:
     """Wait until the guest has nothing to do, has ended, or doesn't come to rest for some seconds.
 
-    Under ``-icount sleep=off`` it doesn't wait for timers: who is idle waits for somebody from outside.
+    Under ``-icount sleep=off`` it doesn't wait for timers: an idle guest waits for outside input.
     """
     idle = 0
     for _ in range(_MOST_LOOKS):
         try:
-            registers = str(vm.execute("human-monitor-command", {"command-line": "info registers"}))
+            is_idle = vm.is_idle()
         except VmError:  # it has just ended, or something is wrong
             if isinstance(vm.wait(timeout_s=_END_GRACE_S), Timeout):
                 raise
             return
-        idle = idle + 1 if "HLT=1" in registers else 0
+        idle = idle + 1 if is_idle else 0
         if idle == _IDLE_LOOKS or not isinstance(vm.wait(timeout_s=_BETWEEN_LOOKS_S), Timeout):
             return
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,10 +12,8 @@ from unilinux.core.errors import BootError
 from unilinux.image.request import Plan
 from unilinux.verify.result import CheckResult, Entry
 from unilinux.verify.verify import Stop, check_machine
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # What hello, which tests the clock, prints after sleeping.
@@ -53,17 +51,6 @@ class BootTest(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithInitrd(Accelerator):
-    """An accelerator whose machine has an initial RAM disk, which the kernel unpacks over the one inside it."""
-
-    initrd: Path
-
-    def qemu(self, cpus: int) -> tuple[str, ...]:
-        """QEMU arguments."""
-        return (*Accelerator.qemu(self, cpus), "-initrd", str(self.initrd))
-
-
 class _FailedError(Exception):
     def __init__(self, result: CheckResult) -> None:
         super().__init__(result.detail)
@@ -80,7 +67,7 @@ class ImageBootTest:
     """
 
     plan: Plan
-    accelerator: Accelerator
+    engine: Engine
     evidence: Path
     tick: Path | None
 
@@ -99,7 +86,7 @@ class ImageBootTest:
         manifest, entry = self.plan.app.manifest, self.plan.entry
         stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
         try:
-            with Vm.start(self._boot(vmlinux, "trial"), NativeRunner(self.accelerator)) as vm:
+            with Vm.start(self._boot(vmlinux, "trial"), self.engine) as vm:
                 try:
                     check_machine(
                         vm,
@@ -121,13 +108,9 @@ class ImageBootTest:
             return BootTestResult(failure=error.message, said=frozenset(), seconds=0.0)
 
     def _clock(self, vmlinux: Path, tick: Path, timeout_s: float) -> str:
-        accelerator = WithInitrd(
-            name=self.accelerator.name,
-            reason=self.accelerator.reason,
-            tsc_khz=self.accelerator.tsc_khz,
-            initrd=tick,
-        )
-        with Vm.start(self._boot(vmlinux, "clock"), NativeRunner(accelerator)) as vm:
+        # The kernel unpacks it over the initramfs inside.
+        boot = replace(self._boot(vmlinux, "clock"), initrd=tick)
+        with Vm.start(boot, self.engine) as vm:
             outcome = vm.wait(timeout_s=timeout_s, awaited="the end of a nap of 10 ms")
             if outcome == Exited(0) and any(_TICK in line.text for line in vm.console.lines()):
                 return ""

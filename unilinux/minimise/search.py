@@ -27,7 +27,7 @@ from unilinux.minimise.profile_toml import Finding, profile_files
 from unilinux.minimise.shrink import Shrunk, shrink
 from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
 from unilinux.observe.usage import SymbolUsage
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.engine import Engine
 
 # What the journal's results depend on besides the code: to be raised when checks become stricter.
 _RULES = 1
@@ -46,7 +46,7 @@ class Job:
     folder: Path
     plan: Plan
     pipeline: Pipeline
-    accelerator: Accelerator
+    engine: Engine
     progress: Progress
     keep: Mapping[str, str]
     usage: Mapping[str, SymbolUsage] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def minimise(job: Job) -> Outcome:
     original = pipeline.config(plan)
     context = _context(plan, tree, contents.archive, tick, syscalls)
     journal = Journal(job.folder / "journal.jsonl", context)
-    boot_test = ImageBootTest(plan=plan, accelerator=job.accelerator, evidence=job.folder / "boots", tick=tick)
+    boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=job.folder / "boots", tick=tick)
     with (
         incremental_builder(
             job.folder / "builder",

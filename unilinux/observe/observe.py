@@ -40,8 +40,7 @@ from unilinux.observe.traced_boot import GuestSymbols, traced_boot
 from unilinux.observe.unwind import Unwinder, read_unwinder
 from unilinux.observe.usage import Usage
 from unilinux.verify.verify import Stop, check_machine
-from unilinux.vm.runner import Boot
-from unilinux.vm.tsc import host_tsc_khz
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.vm import Vm
 
 USAGE_FILE = "observed.json"
@@ -70,6 +69,7 @@ class Observation:
     """What to observe: an image whose machine forwards the ports that are asked, and the folder for its logs."""
 
     image: Image
+    engine: Engine
     evidence: Path
     store: Store
 
@@ -122,7 +122,7 @@ class Observation:
         boot = Boot(
             machine=image.plan.machine, kernel=image.vmlinux, evidence=self.evidence, cmdline=image.plan.cmdline
         )
-        recording = traced_boot(boot, guest, plugin=plugin, tsc_khz=host_tsc_khz(), use=self._use)
+        recording = traced_boot(boot, self.engine, guest, plugin=plugin, use=self._use)
         config = parse_config((image.folder / "config").read_text(encoding="utf-8"))
         symbols = tuple(sorted(name for name, value in config.items() if value == "y"))
         known = frozenset(symbols)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unilinux.core.errors import UsageError
 from unilinux.core.files import explained_disk_errors
-from unilinux.measure.boot.boots import CountingAccelerator
-from unilinux.measure.boot.counter import plugin_arguments, read_counts
+from unilinux.measure.boot.counter import counting, read_counts
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.observe.constants import Constants
 from unilinux.observe.coverage import KernelFunction, ObjectUse, coverage_plan, covered
 from unilinux.observe.syscalls import SystemCall
 from unilinux.observe.trace import DISPATCH, CallTracer, CallUse
 from unilinux.observe.unwind import Unwinder
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.gdbstub import StubListener
-from unilinux.vm.native import NativeRunner
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 _TRACER_END_S = 60.0
@@ -44,9 +42,7 @@ class Trace:
     objects: tuple[ObjectUse, ...]
 
 
-def traced_boot(
-    boot: Boot, symbols: GuestSymbols, *, plugin: Path, tsc_khz: int | None, use: Callable[[Vm], None]
-) -> Trace:
+def traced_boot(boot: Boot, engine: Engine, symbols: GuestSymbols, *, plugin: Path, use: Callable[[Vm], None]) -> Trace:
     """Boot once and record; ``use`` drives the machine to its end, and raises when it doesn't do what it should.
 
     :raise UsageError: the kernel has no function that all system calls pass.
@@ -62,9 +58,8 @@ def traced_boot(
         plan_file.write_text(plan.text())
         counts_file.unlink(missing_ok=True)
     with StubListener() as listener:
-        further = (*plugin_arguments(plugin, plan_file, counts_file), *listener.arguments)
-        accelerator = CountingAccelerator(name="tcg", reason="observed", tsc_khz=tsc_khz, further=further)
-        with Vm.start(boot, NativeRunner(accelerator), held=True) as vm:
+        observed = replace(boot, plugin=counting(plugin, plan_file, counts_file), debugger=listener.path)
+        with Vm.start(observed, engine, held=True) as vm:
             tracer = CallTracer(
                 listener.accept(),
                 dispatch,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from unilinux.vm.outcome import Timeout
 from unilinux.vm.vm import Vm
@@ -36,8 +38,18 @@ class Patience:
     further_s: float
 
 
-Attempt = Callable[[int, Patience], Verdict]
-"""Ask the server at a port of this host once.
+class Server(Protocol):
+    """Where a server is reached: a machine (:class:`Vm`), or what stands for one."""
+
+    def connect(self, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection to a port of the guest; raises OSError when nobody took it in time."""
+
+    def has_accepted(self, port: int) -> bool:
+        """Whether the guest itself has accepted a connection to that port."""
+
+
+Attempt = Callable[[Server, Patience], Verdict]
+"""Ask the server in a machine once.
 
 It raises OSError or EOFError when there was no answer, which is worth another attempt.
 """
@@ -45,14 +57,13 @@ It raises OSError or EOFError when there was no answer, which is worth another a
 
 def ask(vm: Vm, guest_port: int, attempt: Attempt, *, timeout_s: float) -> Verdict:
     """Try until there is an answer, the time is up, or the machine has ended."""
-    port = vm.host_port(guest_port)
     deadline = time.monotonic() + timeout_s
     number, patience_s, pause_s = 0, _FIRST_PATIENCE_S, _FIRST_PAUSE_S
     while True:
         number += 1
         left = max(0.01, deadline - time.monotonic())
         try:
-            return attempt(port, Patience(min(patience_s, left), left))
+            return attempt(vm, Patience(min(patience_s, left), left))
         except (OSError, EOFError) as error:
             complaint = str(error) or type(error).__name__
         left = deadline - time.monotonic()

@@ -6,17 +6,19 @@ import re
 from http.client import HTTPConnection, HTTPException, RemoteDisconnected
 
 from unilinux.app.checks import HttpCheck
-from unilinux.verify.attempts import Patience, Verdict, excerpt
+from unilinux.verify.attempts import Patience, Server, Verdict, excerpt
 
 _MOST_BYTES = 1 << 20
 
 
-def ask_http(check: HttpCheck, port: int, patience: Patience) -> Verdict:
+def ask_http(check: HttpCheck, server: Server, patience: Patience) -> Verdict:
     """Send the request of ``check`` and judge the response.
 
     :raise OSError: no response came.
     """
-    connection = HTTPConnection("127.0.0.1", port, timeout=patience.first_s)
+    connection = HTTPConnection("localhost")
+    connection.auto_open = 0  # only to the guest
+    connection.sock = server.connect(check.port, patience.first_s)
     try:
         connection.request(check.method, check.path, headers={"Connection": "close"})
         response = connection.getresponse()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-
 from unilinux.app.checks import MemcachedCheck
-from unilinux.verify.attempts import Patience, Verdict
+from unilinux.verify.attempts import Patience, Server, Verdict
 
 _END = "\r\n"
 _LONGEST_LINE = 1 << 20
 
 
-def ask_memcached(check: MemcachedCheck, port: int, patience: Patience) -> Verdict:
+def ask_memcached(check: MemcachedCheck, server: Server, patience: Patience) -> Verdict:
     """Send the commands of ``check`` over one connection and judge the replies.
 
     :raise OSError: the connection broke.
     :raise EOFError: it ended before the last reply.
     """
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream,
+        server.connect(check.port, patience.first_s) as stream,
         stream.makefile("rb") as file,
     ):
         for command, expected in zip(check.commands, check.replies, strict=True):

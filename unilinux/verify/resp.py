@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from unilinux.app.checks import RespCheck
-from unilinux.verify.attempts import Patience, Verdict
+from unilinux.verify.attempts import Patience, Server, Verdict
 
 _LOADING = "LOADING"
 _MOST_BYTES = 1 << 20
@@ -17,14 +16,14 @@ class ProtocolError(Exception):
     """The other side doesn't speak RESP."""
 
 
-def ask_resp(check: RespCheck, port: int, patience: Patience) -> Verdict:
+def ask_resp(check: RespCheck, server: Server, patience: Patience) -> Verdict:
     """Send the commands of ``check`` over one connection and judge the replies.
 
     :raise OSError: the connection broke.
     :raise EOFError: it ended before the last reply, or the server is still loading.
     """
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream,
+        server.connect(check.port, patience.first_s) as stream,
         stream.makefile("rb") as file,
     ):
         for command, expected in zip(check.commands, check.replies, strict=True):

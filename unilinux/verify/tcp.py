@@ -6,23 +6,22 @@ import socket
 import time
 
 from unilinux.app.checks import TcpCheck
-from unilinux.verify.attempts import Patience, Verdict
-from unilinux.vm.vm import Vm
+from unilinux.verify.attempts import Patience, Server, Verdict
 
 _LOOK_AGAIN_S = 0.02
 
 
-def ask_tcp(vm: Vm, check: TcpCheck, port: int, patience: Patience) -> Verdict:
+def ask_tcp(check: TcpCheck, server: Server, patience: Patience) -> Verdict:
     """Connect, and see the guest accept that.
 
     :raise OSError: nobody accepted the connection, or it was reset.
     :raise EOFError: it was closed without a word.
     """
     deadline = time.monotonic() + patience.first_s
-    with socket.create_connection(("127.0.0.1", port), timeout=patience.first_s) as stream:
+    with server.connect(check.port, patience.first_s) as stream:
         stream.settimeout(_LOOK_AGAIN_S)
         while time.monotonic() < deadline:
-            if vm.has_accepted(check.port) or _talks(stream):
+            if server.has_accepted(check.port) or _talks(stream):
                 return Verdict(ok=True, detail=f"port {check.port} accepts connections")
     raise TimeoutError("the guest did not accept the connection")
 

@@ -17,8 +17,8 @@ from unilinux.verify.memcached import ask_memcached
 from unilinux.verify.resp import ask_resp
 from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.tcp import ask_tcp
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
-from unilinux.vm.runner import Boot, Runner
 from unilinux.vm.vm import Vm
 
 DEFAULT_TIMEOUT_S = 60.0
@@ -38,13 +38,12 @@ class Stop:
 
 def verify(
     boot: Boot,
-    runner: Runner,
+    engine: Engine,
     manifest: Manifest,
     *,
     entry: Entry,
     progress: Progress,
     timeout_s: float | None = None,
-    on_output: Callable[[bytes], None] | None = None,
 ) -> Verification:
     """Boot, check, stop. ``boot``'s machine must forward the ports that are checked.
 
@@ -52,14 +51,14 @@ def verify(
     which its init must confirm. ``timeout_s`` is for each check; without it, each has its own.
 
     :raise HostError: the host lacks something: QEMU, a free port.
-    :raise VmError: the emulator didn't start.
+    :raise VmError: the engine didn't start.
     :raise BootError: the kernel doesn't even fit into the machine's memory.
     """
     run = manifest.run
     stop = None if run.stop is None else Stop(run.stop, run.stop_status)
     with (
         progress.step("verify", f"verifying {manifest.name}") as step,
-        Vm.start(boot, runner, on_output=on_output) as vm,
+        Vm.start(boot, engine) as vm,
     ):
         return check_machine(
             vm,
@@ -155,7 +154,7 @@ class _Session:
         attempt: Attempt
         match check:
             case TcpCheck():
-                attempt = partial(ask_tcp, self._vm, check)
+                attempt = partial(ask_tcp, check)
             case HttpCheck():
                 attempt = partial(ask_http, check)
             case RespCheck():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from unilinux.vm.runner import Stream
+from unilinux.vm.engine import Stream
 
 # What a chatty guest leaves in memory; the log file has everything.
 _KEPT_LINES = 20_000

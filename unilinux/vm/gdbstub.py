@@ -5,8 +5,8 @@ and the guest's clocks stand still while it is stopped. The stub connects to us,
 that nothing has to wait for its socket to appear:
 
 >>> with StubListener() as listener:
-...     runner = NativeRunner(ExtendedAccelerator(name="tcg", reason="debugged", further=listener.arguments))
-...     with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
+...     held = replace(boot, debugger=listener.path)
+...     with Vm.start(held, engine, held=True) as vm, listener.accept() as stub:
 ...         stub.set_breakpoint(address)
 ...         stub.resume()
 ...         stop = stub.wait(timeout_s=30)
@@ -110,12 +110,12 @@ class StubListener:
         self._socket.listen(1)
 
     @property
-    def arguments(self) -> tuple[str, ...]:
-        """QEMU arguments that make it connect."""
-        return ("-gdb", f"unix:{str(self._path).replace(',', ',,')}")
+    def path(self) -> Path:
+        """The socket, for :attr:`unilinux.vm.engine.Boot.debugger`."""
+        return self._path
 
     def accept(self, timeout_s: float = _ACCEPT_TIMEOUT_S) -> GdbStub:
-        """The stub of the machine that was started with :attr:`arguments`; its guest is stopped.
+        """The stub of the machine that was started with :attr:`path`; its guest is stopped.
 
         :raise VmError: nobody connected in time.
         """

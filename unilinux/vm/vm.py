@@ -15,10 +15,10 @@ from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.vm.console import Console
 from unilinux.vm.diagnosis import PANIC, judge, lack_of_memory, panic_text
+from unilinux.vm.engine import Boot, Engine, Guest
 from unilinux.vm.footprint import loaded_end
 from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
 from unilinux.vm.qmp import Qmp
-from unilinux.vm.runner import Boot, Emulator, Runner
 
 CONSOLE_FILE = "console.log"
 QMP_FILE = "qmp.log"
@@ -41,55 +41,52 @@ _LOST_REASONS: Mapping[str, str] = MappingProxyType(
         "host-qmp-quit": "QEMU was told to quit",
     }
 )
-# A line of "info usernet": state, file descriptor, source address and port, those of the guest.
-_TCP = re.compile(r"TCP\[(?P<state>\w+)\]\s+\d+\s+\S+\s+(?P<source>\d+)\s+\S+\s+(?P<guest>\d+)")
 
 
 class Vm:
     """A started machine. Use it as a context manager: nothing of it is left behind.
 
-    >>> with Vm.start(boot, runner) as vm:
+    >>> with Vm.start(boot, engine) as vm:
     ...     vm.expect("listening", timeout_s=30)
     ...     vm.power_down("SIGINT", grace_s=10)
 
     One thread drives it. Times are seconds; those in logs count from the start.
     """
 
-    def __init__(
-        self, boot: Boot, emulator: Emulator, kernel_end: int, on_output: Callable[[bytes], None] | None
-    ) -> None:
+    def __init__(self, boot: Boot, guest: Guest, kernel_end: int, on_output: Callable[[bytes], None] | None) -> None:
         began = self._began = time.monotonic()
         self._kernel_end = kernel_end
         self.boot = boot
-        self.emulator = emulator
-        self.console = Console(emulator.console, self.console_log, began=began, on_output=on_output)
-        self._qmp = Qmp(emulator.qmp, boot.evidence / QMP_FILE, began=began)
-        self._ports: dict[int, int] = {}
+        self.guest = guest
+        self.console = Console(guest.console, self.console_log, began=began, on_output=on_output)
+        self._qmp = Qmp(guest.qmp, boot.evidence / QMP_FILE, began=began)
         self._end: End | None = None
         self._closing = threading.Lock()
 
     @classmethod
     def start(
-        cls, boot: Boot, runner: Runner, *, on_output: Callable[[bytes], None] | None = None, held: bool = False
+        cls, boot: Boot, engine: Engine, *, on_output: Callable[[bytes], None] | None = None, held: bool = False
     ) -> Self:
-        """Launch the emulator and let the guest run; if ``held``, a debugger does that (:mod:`unilinux.vm.gdbstub`).
+        """Launch the machine and let the guest run; if ``held``, a debugger does that (:mod:`unilinux.vm.gdbstub`).
 
         ``on_output`` gets the console's bytes as they come, in another thread.
 
         :raise HostError: the host lacks something: QEMU, a free port.
-        :raise VmError: the emulator didn't start; ``details`` is what it said.
+        :raise UsageError: the engine can't do what ``boot`` asks for.
+        :raise VmError: the engine didn't start; ``details`` is what it said.
         :raise BootError: the kernel doesn't even fit into the machine's memory.
         """
+        engine.abilities.require(boot)
         kernel_end = _require_memory(boot)
         with explained_disk_errors(boot.evidence):
             boot.evidence.mkdir(parents=True, exist_ok=True)
-            emulator = runner.launch(boot)
+            guest = engine.launch(boot)
             try:
-                vm = cls(boot, emulator, kernel_end, on_output)
+                vm = cls(boot, guest, kernel_end, on_output)
             except BaseException:
-                emulator.kill()
-                emulator.qmp.close()
-                emulator.report.close()
+                guest.kill()
+                guest.qmp.close()
+                guest.report.close()
                 raise
         try:
             vm._connect()
@@ -123,22 +120,43 @@ class Vm:
         """How the machine ended, as far as that was noticed."""
         return self._end
 
-    def host_port(self, guest: int) -> int:
-        """The port of the host, on 127.0.0.1, that leads to a port of the guest.
+    def connect(self, port: int, timeout_s: float) -> socket.socket:
+        """A TCP connection to a forwarded port of the guest.
 
-        :raise UsageError: none does.
+        That it could be made says nothing of the guest: see :meth:`has_accepted`.
+
+        :raise UsageError: that port isn't forwarded.
+        :raise OSError: nobody took the connection in time.
         """
-        if guest not in self._ports:
-            raise UsageError(f"port {guest} of the guest is not forwarded", hint=f"--forward 0:{guest}")
-        return self._ports[guest]
+        return self.guest.connect(port, timeout_s)
 
-    def has_accepted(self, guest: int) -> bool:
+    def has_accepted(self, port: int) -> bool:
         """Whether the guest has accepted a connection, still open, to one of its forwarded ports.
 
-        That the host could connect says nothing: QEMU accepts before the guest does.
+        :raise VmError: the machine is gone.
         """
-        lines = self._user_network()
-        return any(line["state"] == "ESTABLISHED" and int(line["guest"]) == guest for line in lines)
+        return self.guest.has_accepted(port)
+
+    def is_idle(self) -> bool:
+        """Whether the guest's first CPU waits for an interrupt at this moment.
+
+        :raise VmError: the machine is gone.
+        """
+        return self.guest.is_idle()
+
+    def save_memory(self, address: int, size: int, file: Path) -> None:
+        """Write ``size`` bytes of the guest's physical memory to a file.
+
+        :raise VmError: QEMU refused it or is gone.
+        """
+        self.execute("pmemsave", {"val": address, "size": size, "filename": str(file)})
+
+    def quit(self) -> None:
+        """Tell the engine to end, which lets a plugin write what it has counted; :meth:`wait` for that.
+
+        :raise VmError: the machine is gone.
+        """
+        self.execute("quit")
 
     def watch(self, pattern: str, *, timeout_s: float, start: int = 0) -> Outcome:
         """Wait until a line of the console, from line ``start`` on, matches a regular expression.
@@ -195,7 +213,7 @@ class Vm:
 
     def kill(self) -> None:
         """End the machine at once; one that has ended is fine."""
-        self.emulator.kill()
+        self.guest.kill()
         self._conclude()
 
     def failure(self, outcome: Outcome) -> BootError:
@@ -210,7 +228,7 @@ class Vm:
         if self.console.log_failure is not None:
             hint = f"{hint}, as far as it could be written: {self.console.log_failure.strerror}"
         if isinstance(outcome, Lost):
-            lines += self.emulator.complaints()
+            lines += self.guest.complaints()
         return BootError(outcome.explain(), hint=hint, details=lines or ("(the console is empty)",))
 
     def close(self) -> None:
@@ -221,28 +239,22 @@ class Vm:
             finally:
                 self._qmp.close()
                 self.console.close()
-                self.emulator.report.close()
+                self.guest.report.close()
 
     def _connect(self) -> None:
         try:
             self._qmp.connect(_LAUNCH_TIMEOUT_S)
-            if self.boot.machine.spec.forwards:
-                forwards = (line for line in self._user_network() if line["state"] == "HOST_FORWARD")
-                self._ports = {int(line["guest"]): int(line["source"]) for line in forwards}
+            self.guest.attach(self._qmp)
         except VmError as error:
-            raise self.emulator.launch_failure() or error from error
+            raise self.guest.launch_failure() or error from error
 
     def _let_run(self) -> None:
         try:
             self._qmp.execute("cont")
         except VmError:
             # A guest that ends at once takes QEMU with it before QEMU can answer.
-            if self.emulator.wait(_END_GRACE_S) is None:
+            if self.guest.wait(_END_GRACE_S) is None:
                 raise
-
-    def _user_network(self) -> list[re.Match[str]]:
-        listing = self._qmp.execute("human-monitor-command", {"command-line": "info usernet"})
-        return list(_TCP.finditer(listing))
 
     def _ended(self, deadline: float) -> End | None:
         """The end of the machine, if there is one or a panic announces it."""
@@ -270,11 +282,11 @@ class Vm:
     def _conclude(self) -> End:
         """How the machine ended; to be called when it has, or is about to."""
         if self._end is None:
-            returncode = self.emulator.wait(_END_GRACE_S)
+            returncode = self.guest.wait(_END_GRACE_S)
             deadline = time.monotonic() + _END_GRACE_S
             self.console.wait_closed(deadline)
             self._qmp.wait_closed(_END_GRACE_S)
-            report = _remaining(self.emulator.report)
+            report = _remaining(self.guest.report)
             end = judge(report, self._texts(), self.boot.machine.spec.memory_mib)
             restarted = (self._qmp.event("SHUTDOWN") or {}).get("reason") == "guest-reset"
             self._end = (

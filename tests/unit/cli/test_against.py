@@ -21,8 +21,8 @@ from unilinux.kernel.stock import StockKernel
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
 from unilinux.measure.boot.stages import Application, Stage
+from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Timeout
-from unilinux.vm.runner import Boot
 
 PROJECT = Path(__file__).parents[3]
 

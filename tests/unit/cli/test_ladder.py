@@ -12,8 +12,7 @@ import pytest
 from unilinux.cli import ladder as task
 from unilinux.measure.calls.ladder import CALLS, RUNGS, Rung
 from unilinux.measure.calls.runs import CallRun
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.runner import Boot
+from unilinux.vm.engine import Boot
 
 PROJECT = Path(__file__).parents[3]
 
@@ -39,7 +38,7 @@ def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         time = 100.0 * (1 + RUNGS.index(rung)) + len(order)
         return CallRun(ring=rung.ring, entry=rung.syscall, times_ns=dict.fromkeys(CALLS, time))
 
-    def load(boot: Boot, rung: Rung, *more: object, plugin: Path, timeout_s: float) -> float:
+    def load(boot: Boot, engine: object, rung: Rung, *more: object, plugin: Path, timeout_s: float) -> float:
         assert rung is rung_of(boot)
         assert boot.machine.spec.forwards
         order.append(f"{boot.kernel.parents[1].name} {rung.name}")
@@ -52,7 +51,7 @@ def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         "counted_load": load,
         "build_plugin": lambda store: tmp_path / "counter.so",
         "read_kernel": lambda vmlinux, system_map: None,
-        "choose_accelerator": lambda request, cache: Accelerator(name="tcg", reason="a test"),
+        "native_engine": lambda request, cache: None,
     }
     for name, value in replaced.items():
         monkeypatch.setattr(task, name, value)

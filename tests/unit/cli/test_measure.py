@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.unit.vm.fake import FakeEngine
 from unilinux.app.catalogue import Catalogue
 from unilinux.cli import least_memory, measure, measure_text, specimen
 from unilinux.cli.choice import Choice
@@ -25,14 +26,13 @@ from unilinux.measure.boot.boots import Wall
 from unilinux.measure.boot.stages import Cost, Stage, Stages
 from unilinux.measure.size.size import Size
 from unilinux.verify.result import CheckResult, Verification
-from unilinux.vm.accel import Accelerator
 from unilinux.vm.outcome import Exited, Timeout
 from unilinux.vm.vm import Vm
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "no", build=PROJECT / "no")
 HERE: Any = SimpleNamespace(layout=LAYOUT, progress=Progress(NullSink()))
-TCG = Accelerator(name="tcg", reason="a test")
+ENGINE = FakeEngine(lambda _: None)
 
 BOOT = Stages(
     stages=(Stage("firmware", 4_748, 4_748), Stage("pid1", 5_500_000, 5_495_252), Stage("main", 5_600_000, 100_000)),
@@ -168,9 +168,9 @@ class Restless:
     def __init__(self, looks: str, *, ends: bool = False) -> None:
         self.looks, self.ends, self.seen = looks, ends, 0
 
-    def execute(self, command: str, arguments: dict[str, object]) -> str:
+    def is_idle(self) -> bool:
         self.seen += 1
-        return f"RIP=1 HLT={self.looks[(self.seen - 1) % len(self.looks)]}\r\n"
+        return self.looks[(self.seen - 1) % len(self.looks)] == "1"
 
     def wait(self, *, timeout_s: float) -> Timeout | Exited:
         return Exited(0) if self.ends else Timeout(timeout_s, "rest")
@@ -188,7 +188,7 @@ def test_a_guest_is_idle_when_it_rests_at_several_looks(looks: str, ends: bool, 
 class Gone(Restless):
     """A machine that ends, or not, between two looks."""
 
-    def execute(self, command: str, arguments: dict[str, object]) -> str:
+    def is_idle(self) -> bool:
         raise VmError("QEMU hung up")
 
 
@@ -271,7 +271,7 @@ def needs_21(monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
         return verification(("http", memory_mib >= 21))
 
     monkeypatch.setattr(least_memory, "verify", verify)
-    monkeypatch.setattr(least_memory, "choose_accelerator", lambda request, cache: TCG)
+    monkeypatch.setattr(least_memory, "native_engine", lambda request, cache: ENGINE)
     return verify
 
 
@@ -285,7 +285,7 @@ def test_the_least_memory_is_found_by_the_manifests_checks(nginx: Specimen) -> N
 
 @pytest.mark.usefixtures("needs_21")
 def test_a_kernel_that_does_not_fit_is_a_failure_and_no_error(nginx: Specimen) -> None:
-    failure = least_memory.failure_with(HERE, nginx.with_memory(9), TCG, timeout_s=1)
+    failure = least_memory.failure_with(HERE, nginx.with_memory(9), ENGINE, timeout_s=1)
     assert failure == "the kernel alone reaches up to 10 MiB"
     with pytest.raises(VerifyError, match="fails with 12 MiB already: http"):
         least_memory.find_least_memory(HERE, nginx, low=8, high=12, timeout_s=1)

@@ -6,11 +6,12 @@ from typing import Self
 
 import pytest
 
+from tests.unit.vm.fake import FakeEngine, FakeGuest
 from unilinux.core.layout import Layout
 from unilinux.image.request import Request, make_plan
 from unilinux.minimise import boot_test
-from unilinux.minimise.boot_test import WithInitrd, plain_lines
-from unilinux.vm.accel import Accelerator
+from unilinux.minimise.boot_test import plain_lines
+from unilinux.vm.probe import probe_guest
 from unilinux.vm.vm import Vm
 
 PROJECT = Path(__file__).parents[3]
@@ -30,12 +31,6 @@ def test_words_are_not_taken_for_numbers() -> None:
     assert plain_lines(["eventfd() failed: bad deed"]) == {"eventfd() failed: bad deed"}
 
 
-def test_the_clock_is_proved_by_another_initramfs_in_the_same_kernel() -> None:
-    argv = WithInitrd(name="tcg", reason="test", initrd=Path("/x/hello.cpio")).qemu(1)
-    assert argv[-2:] == ("-initrd", "/x/hello.cpio")
-    assert "tcg,thread=single" in argv
-
-
 class Machine:
     """A virtual machine on which all goes well."""
 
@@ -52,13 +47,25 @@ class Machine:
 
 def test_the_workload_is_a_part_of_the_proof(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(Vm, "start", lambda boot, runner: Machine())
+    monkeypatch.setattr(Vm, "start", lambda boot, engine: Machine())
     monkeypatch.setattr(boot_test, "check_machine", lambda vm, checks, stop, **_: asked.extend(checks))
     plan = make_plan(Request(app="nginx"), Layout(project=PROJECT, cache=tmp_path, build=tmp_path))
-    tested = boot_test.ImageBootTest(
-        plan=plan, accelerator=Accelerator(name="tcg", reason=""), evidence=tmp_path, tick=None
-    )
+    tested = boot_test.ImageBootTest(plan=plan, engine=FakeEngine(lambda _: None), evidence=tmp_path, tick=None)
     assert tested.run(tmp_path / "vmlinux", timeout_s=1).ok
     manifest = plan.app.manifest
     assert manifest.workload
     assert asked == [*manifest.verify, *manifest.workload]
+
+
+def test_the_clock_is_proved_by_another_initramfs_in_the_same_kernel(tmp_path: Path) -> None:
+    def guest(machine: FakeGuest) -> None:
+        machine.say("10 ms have passed\n")
+        machine.exit(1, "exit 0\n")
+
+    engine = FakeEngine(guest)
+    kernel, tick = tmp_path / "vmlinux", tmp_path / "hello.cpio"
+    kernel.write_bytes(probe_guest())
+    plan = make_plan(Request(app="nginx"), Layout(project=PROJECT, cache=tmp_path, build=tmp_path))
+    tested = boot_test.ImageBootTest(plan=plan, engine=engine, evidence=tmp_path / "runs", tick=tick)
+    assert tested._clock(kernel, tick, 10) == ""
+    assert [boot.initrd for boot in engine.boots] == [tick]

@@ -26,7 +26,7 @@ LAYOUT = Layout(project=PROJECT, cache=PROJECT / "no", build=PROJECT / "no")
 def observation(ring: int, folder: Path) -> Observation:
     plan = make_plan(Request(app="nginx", profile="server", ring=ring), LAYOUT)
     image = cast(Image, SimpleNamespace(plan=plan, folder=folder, record={}, steps=()))
-    return Observation(image=image, evidence=folder, store=cast(Any, None))
+    return Observation(image=image, engine=cast(Any, None), evidence=folder, store=cast(Any, None))
 
 
 def test_an_image_whose_calls_are_functions_is_refused(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_an_image_whose_calls_are_functions_is_refused(tmp_path: Path) -> None:
 def test_a_kernel_that_has_no_one_place_for_calls_is_refused() -> None:
     symbols = cast(GuestSymbols, SimpleNamespace(kernel=SimpleNamespace(symbols={}), functions=()))
     with pytest.raises(UsageError, match="this kernel has no do_syscall_64"):
-        traced_boot(cast(Any, None), symbols, plugin=Path("x"), tsc_khz=None, use=lambda vm: None)
+        traced_boot(cast(Any, None), cast(Any, None), symbols, plugin=Path("x"), use=lambda vm: None)
 
 
 def test_the_workload_comes_after_verification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,8 +6,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 Script = Callable[[socket.socket], None]
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Reaches a server of the test at this port of the host, whichever port is asked for."""
+
+    port: int
+
+    def connect(self, port: int, timeout_s: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    def has_accepted(self, port: int) -> bool:
+        return True
 
 
 @contextmanager

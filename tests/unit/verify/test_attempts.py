@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from unilinux.verify import attempts
-from unilinux.verify.attempts import Patience, Verdict, ask
+from unilinux.verify.attempts import Patience, Server, Verdict, ask
 from unilinux.vm.outcome import Timeout
 from unilinux.vm.vm import Vm
 
@@ -22,9 +22,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now_s
-
-    def host_port(self, guest_port: int) -> int:
-        return guest_port
 
     def wait(self, timeout_s: float) -> Timeout:
         self.pauses.append(timeout_s)
@@ -43,7 +40,7 @@ def test_a_server_that_hangs_up_at_once_is_asked_until_the_time_is_up(clock: Clo
     """Thousands of times, if so be."""
     patience: list[float] = []
 
-    def refused(port: int, how_long: Patience) -> Verdict:
+    def refused(server: Server, how_long: Patience) -> Verdict:
         patience.append(how_long.first_s)
         raise ConnectionResetError("it hung up")
 

@@ -7,7 +7,7 @@ from http.client import RemoteDisconnected
 
 import pytest
 
-from tests.unit.verify.server import Script, hang_up, reply, serving
+from tests.unit.verify.server import At, Script, hang_up, reply, serving
 from unilinux.app.checks import HttpCheck
 from unilinux.verify.attempts import Patience, Verdict
 from unilinux.verify.http import ask_http
@@ -19,7 +19,7 @@ PATIENCE = Patience(10, 10)
 
 def asked(script: Script, check: HttpCheck) -> Verdict:
     with serving(script) as port:
-        return ask_http(check, port, PATIENCE)
+        return ask_http(check, At(port), PATIENCE)
 
 
 def test_status_and_body_as_promised() -> None:
@@ -73,4 +73,4 @@ def test_slow_answer_is_not_awaited_for_ever() -> None:
             pass
 
     with serving(think) as port, pytest.raises(TimeoutError):
-        ask_http(HttpCheck(kind="http", port=80), port, Patience(0.05, 0.05))
+        ask_http(HttpCheck(kind="http", port=80), At(port), Patience(0.05, 0.05))

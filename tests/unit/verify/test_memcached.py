@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from tests.unit.verify.server import hang_up, serving
+from tests.unit.verify.server import At, hang_up, serving
 from unilinux.app.checks import MemcachedCheck
 from unilinux.verify.attempts import Patience
 from unilinux.verify.memcached import ask_memcached
@@ -32,7 +32,7 @@ def test_replies_of_several_lines_as_promised() -> None:
         connection.sendall(b"END\r\n")
 
     with serving(script) as port:
-        verdict = ask_memcached(CHECK, port, PATIENCE)
+        verdict = ask_memcached(CHECK, At(port), PATIENCE)
     assert verdict.ok
     assert seen == [b"set k 0 0 5\r\nhello\r\n", b"get k\r\n"]
 
@@ -43,11 +43,11 @@ def test_other_reply_is_shown() -> None:
         connection.sendall(b"SERVER_ERROR out of memory\r\n")
 
     with serving(script) as port:
-        verdict = ask_memcached(CHECK, port, PATIENCE)
+        verdict = ask_memcached(CHECK, At(port), PATIENCE)
     assert not verdict.ok
     assert verdict.detail == r"'set k 0 0 5\r\nhello': expected 'STORED', got 'SERVER_ERROR out of memory'"
 
 
 def test_no_answer_is_worth_another_attempt() -> None:
     with serving(hang_up) as port, pytest.raises((EOFError, OSError)):
-        ask_memcached(CHECK, port, PATIENCE)
+        ask_memcached(CHECK, At(port), PATIENCE)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.unit.verify.server import Script, hang_up, reply, serving
+from tests.unit.verify.server import At, Script, hang_up, reply, serving
 from unilinux.app.checks import RespCheck
 from unilinux.verify.attempts import Patience
 from unilinux.verify.resp import ProtocolError, ask_resp, encode, read_reply
@@ -62,29 +62,29 @@ def redis(*replies: bytes) -> Script:
 
 def test_replies_as_promised() -> None:
     with serving(redis(b"+PONG\r\n", b"$5\r\nhello\r\n")) as port:
-        verdict = ask_resp(CHECK, port, PATIENCE)
+        verdict = ask_resp(CHECK, At(port), PATIENCE)
     assert verdict.ok
     assert verdict.detail == "2 commands on port 6379 got the expected replies"
 
 
 def test_other_reply_is_shown() -> None:
     with serving(redis(b"+PONG\r\n", b"$-1\r\n")) as port:
-        verdict = ask_resp(CHECK, port, PATIENCE)
+        verdict = ask_resp(CHECK, At(port), PATIENCE)
     assert not verdict.ok
     assert verdict.detail == "GET k: expected 'hello', got '(nil)'"
 
 
 def test_something_else_than_redis_is_told() -> None:
     with serving(reply(b"HTTP/1.1 400 Bad Request\r\n")) as port:
-        verdict = ask_resp(CHECK, port, PATIENCE)
+        verdict = ask_resp(CHECK, At(port), PATIENCE)
     assert verdict.detail == "PING: not RESP: b'HTTP/1.1 400 Bad Request'"
 
 
 def test_server_that_still_loads_is_asked_again() -> None:
     with serving(reply(b"-LOADING Redis is loading the dataset in memory\r\n")) as port, pytest.raises(EOFError):
-        ask_resp(CHECK, port, PATIENCE)
+        ask_resp(CHECK, At(port), PATIENCE)
 
 
 def test_no_answer_is_worth_another_attempt() -> None:
     with serving(hang_up) as port, pytest.raises((EOFError, OSError)):
-        ask_resp(CHECK, port, PATIENCE)
+        ask_resp(CHECK, At(port), PATIENCE)

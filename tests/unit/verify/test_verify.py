@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.verify.conftest import StartVm
 from tests.unit.verify.server import hang_up, reply, serving
-from tests.unit.vm.fake import FakeEmulator
+from tests.unit.vm.fake import FakeGuest
 from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, TcpCheck
 from unilinux.core.errors import BootError, VerifyError
 from unilinux.verify.result import CheckResult, Verification
@@ -23,7 +23,7 @@ def found(verification: Verification) -> list[tuple[str, bool]]:
     return [(check.kind, check.ok) for check in verification.checks]
 
 
-def server(emulator: FakeEmulator) -> None:
+def server(emulator: FakeGuest) -> None:
     """A guest that ends on ^C."""
     emulator.say("listening\n")
     if emulator.serial.recv(1) == b"\x03":
@@ -31,7 +31,7 @@ def server(emulator: FakeEmulator) -> None:
 
 
 def test_application_that_prints_and_exits(start_vm: StartVm) -> None:
-    def hello(emulator: FakeEmulator) -> None:
+    def hello(emulator: FakeGuest) -> None:
         emulator.say("Hello\n")
         emulator.exit(1, "exit 0\n")
 
@@ -48,7 +48,7 @@ def test_application_that_prints_and_exits(start_vm: StartVm) -> None:
 
 
 def test_other_exit_status(start_vm: StartVm) -> None:
-    def hello(emulator: FakeEmulator) -> None:
+    def hello(emulator: FakeGuest) -> None:
         emulator.say("cannot open it\n")
         emulator.exit(7, "exit 3\n")
 
@@ -108,7 +108,7 @@ def test_server_that_dies_ends_the_waiting(start_vm: StartVm) -> None:
 
 
 def test_panic_ends_it_all_and_is_a_boot_error(start_vm: StartVm) -> None:
-    def panic(emulator: FakeEmulator) -> None:
+    def panic(emulator: FakeGuest) -> None:
         emulator.say("Kernel panic - not syncing: Oops\n")
         emulator.exit(0)
 
@@ -130,7 +130,7 @@ def test_boot_that_hangs_is_a_boot_error(start_vm: StartVm) -> None:
 
 
 def test_panic_while_asking(start_vm: StartVm) -> None:
-    def panic(emulator: FakeEmulator) -> None:
+    def panic(emulator: FakeGuest) -> None:
         emulator.say("Kernel panic - not syncing: Oops\n")
         emulator.exit(0)
 

@@ -11,8 +11,8 @@ import pytest
 
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
+from unilinux.vm.engine import Boot
 from unilinux.vm.probe import probe_guest
-from unilinux.vm.runner import Boot
 
 
 @pytest.fixture

@@ -1,19 +1,19 @@
-"""An emulator without a machine: a QMP server and a scripted guest on socket pairs."""
+"""An engine without a machine: a QMP server and a scripted guest on socket pairs."""
 
 from __future__ import annotations
 
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from unilinux.core.errors import UniLinuxError
-from unilinux.vm.runner import Boot
+from unilinux.core.errors import UniLinuxError, UsageError
+from unilinux.vm.engine import Abilities, Boot, Monitor
 
 GREETING = {"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": []}}
 
-Script = Callable[["FakeEmulator"], None]
+Script = Callable[["FakeGuest"], None]
 
 
 class SocketStream:
@@ -38,10 +38,17 @@ class SocketStream:
         self._end.close()
 
 
-class FakeEmulator:
+class FakeGuest:
     """What ``script`` does is the guest; it runs in a thread from QMP's ``cont`` on."""
 
-    def __init__(self, script: Script, replies: dict[str, Any], *, greets: bool = True) -> None:
+    def __init__(
+        self,
+        script: Script,
+        replies: dict[str, Any],
+        *,
+        greets: bool = True,
+        ports: Mapping[int, int] | None = None,
+    ) -> None:
         self.qmp, self._qmp_end = socket.socketpair()
         ours, self.serial = socket.socketpair()
         self.console = SocketStream(ours)
@@ -49,12 +56,30 @@ class FakeEmulator:
         self.commands: list[dict[str, Any]] = []
         self.returncode: int | None = None
         self.failure: UniLinuxError | None = None
+        self.monitor: Monitor | None = None
+        self.idle = False
+        self.accepted: set[int] = set(ports or {})
+        self._ports = dict(ports or {})
         self._script = script
         self._replies = replies
         self._greets = greets
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._spawn(self._serve)
+
+    def attach(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+
+    def connect(self, port: int, timeout_s: float) -> socket.socket:
+        if port not in self._ports:
+            raise UsageError(f"port {port} of the guest is not forwarded")
+        return socket.create_connection(("127.0.0.1", self._ports[port]), timeout=timeout_s)
+
+    def has_accepted(self, port: int) -> bool:
+        return port in self.accepted
+
+    def is_idle(self) -> bool:
+        return self.idle
 
     def wait(self, timeout_s: float) -> int | None:
         return self.returncode if self._ended.wait(timeout_s) else None
@@ -130,16 +155,35 @@ class FakeEmulator:
             pass
 
 
-class FakeRunner:
-    """Launches one :class:`FakeEmulator`."""
+class FakeEngine:
+    """Launches one :class:`FakeGuest`; ``ports`` are the host's for those of the guest."""
 
-    def __init__(self, script: Script, replies: dict[str, Any] | None = None) -> None:
-        self.emulator: FakeEmulator | None = None
+    name = "fake"
+    reason = "a test"
+
+    def __init__(
+        self,
+        script: Script,
+        replies: dict[str, Any] | None = None,
+        *,
+        ports: Mapping[int, int] | None = None,
+        abilities: Abilities | None = None,
+    ) -> None:
+        self.guest: FakeGuest | None = None
+        self.boots: list[Boot] = []
+        self.failure: UniLinuxError | None = None
+        self.abilities = abilities or Abilities(
+            accelerator="tcg", forwards=frozenset({"tcp"}), debugger=True, instruction_clock=True, plugins=True
+        )
         self._script = script
         self._replies = replies or {}
-        self.failure: UniLinuxError | None = None
+        self._ports = ports
 
-    def launch(self, boot: Boot) -> FakeEmulator:
-        self.emulator = FakeEmulator(self._script, self._replies, greets=self.failure is None)
-        self.emulator.failure = self.failure
-        return self.emulator
+    def describe(self) -> dict[str, Any]:
+        return {"engine": self.name}
+
+    def launch(self, boot: Boot) -> FakeGuest:
+        self.boots.append(boot)
+        self.guest = FakeGuest(self._script, self._replies, greets=self.failure is None, ports=self._ports)
+        self.guest.failure = self.failure
+        return self.guest

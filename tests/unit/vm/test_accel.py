@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unilinux.core.errors import HostError, UsageError
-from unilinux.vm import choice
-from unilinux.vm.accel import Accelerator, ExtendedAccelerator
-from unilinux.vm.choice import Finding, choose_accelerator
+from unilinux.vm import choose
+from unilinux.vm.choose import Finding, choose_accelerator
+from unilinux.vm.qemu.accelerator import Accelerator
 
 TCG = Accelerator(name="tcg", reason="test", tsc_khz=2_500_000)
 KVM = Accelerator(name="kvm", reason="test")
 
 
 def test_kvm_calibrates_by_itself() -> None:
-    assert KVM.qemu(1) == ("-accel", "kvm", "-cpu", "host")
+    assert KVM.arguments(1) == ("-accel", "kvm", "-cpu", "host")
     assert KVM.cmdline(1) == ()
 
 
 def test_tcg_with_one_cpu_does_without_the_local_timer() -> None:
-    assert TCG.qemu(1) == ("-accel", "tcg,thread=single", "-cpu", "max,-erms")
+    assert TCG.arguments(1) == ("-accel", "tcg,thread=single", "-cpu", "max,-erms")
     assert TCG.cmdline(1) == ("nolapic_timer", "tsc_early_khz=2500000", "tsc=reliable")
 
 
 def test_tcg_with_two_cpus_needs_the_local_timer() -> None:
-    assert TCG.qemu(2) == ("-accel", "tcg,thread=multi", "-cpu", "max,-erms")
+    assert TCG.arguments(2) == ("-accel", "tcg,thread=multi", "-cpu", "max,-erms")
     assert "nolapic_timer" not in TCG.cmdline(2)
 
 
@@ -37,13 +36,8 @@ def test_frequency_that_nobody_knows_is_not_told() -> None:
 
 
 def test_cpu_model_can_be_chosen() -> None:
-    assert Accelerator(name="tcg", reason="test", model="Haswell").qemu(1)[-2:] == ("-cpu", "Haswell")
-    assert Accelerator(name="kvm", reason="test", model="EPYC").qemu(1)[-2:] == ("-cpu", "EPYC")
-
-
-def test_further_arguments_come_last() -> None:
-    extended = ExtendedAccelerator(name="tcg", reason="test", further=("-gdb", "unix:/x"))
-    assert extended.qemu(1) == (*Accelerator(name="tcg", reason="test").qemu(1), "-gdb", "unix:/x")
+    assert Accelerator(name="tcg", reason="test", model="Haswell").arguments(1)[-2:] == ("-cpu", "Haswell")
+    assert Accelerator(name="kvm", reason="test", model="EPYC").arguments(1)[-2:] == ("-cpu", "EPYC")
 
 
 def test_unknown_accelerator(tmp_path: Path) -> None:
@@ -87,7 +81,7 @@ def test_host_is_probed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wo
 
     device = tmp_path / "kvm"
     device.touch()
-    monkeypatch.setattr(choice, "probe", probe)
+    monkeypatch.setattr(choose, "probe", probe)
     first = choose_accelerator("auto", tmp_path / "cache", device=device)
     assert choose_accelerator("auto", tmp_path / "cache", device=device).reason == first.reason
     assert first.name == ("kvm" if works else "tcg")
@@ -97,14 +91,9 @@ def test_host_is_probed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wo
 def test_cached_finding_that_cannot_be_read_is_found_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "kvm"
     device.touch()
-    monkeypatch.setattr(choice, "probe", lambda accelerator, device: Finding(works=True, reason="tried"))
+    monkeypatch.setattr(choose, "probe", lambda accelerator, device: Finding(works=True, reason="tried"))
     choose_accelerator("auto", tmp_path / "cache", device=device)
     (cached,) = (tmp_path / "cache" / "kvm").iterdir()
     cached.write_text("{")
     assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "kvm"
     assert cached.read_text() != "{"
-
-
-def test_a_kernel_of_others_is_told_nothing() -> None:
-    assert replace(TCG, advises=False).cmdline(1) == ()
-    assert replace(TCG, advises=False).qemu(1) == TCG.qemu(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.vm.tsc import cpu_flags, host_tsc_khz
+from unilinux.vm.qemu.tsc import cpu_flags, host_tsc_khz
 
 
 def test_flags_are_those_of_the_first_processor() -> None:

@@ -6,26 +6,28 @@ import json
 import socket
 import struct
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.vm.fake import FakeEmulator, FakeRunner
+from tests.unit.vm.fake import FakeEngine, FakeGuest
 from unilinux.core.errors import BootError, HostError, UsageError, VmError
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import Forward, MachineSpec
+from unilinux.vm.engine import Abilities, Boot, InstructionClock, Plugin
 from unilinux.vm.outcome import Exited, Lost, OutOfMemory, Panic, Ready, Signalled, Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 SOON_S = 0.05
 
 
-def idle(_: FakeEmulator) -> None:
+def idle(_: FakeGuest) -> None:
     """A guest that does nothing."""
 
 
 def test_watch_finds_a_line(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.say("booting\nserver: ready to accept\n"))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.say("booting\nserver: ready to accept\n"))) as vm:
         outcome = vm.watch(r"ready \w+", timeout_s=10)
     assert isinstance(outcome, Ready)
     assert outcome.line == "server: ready to accept"
@@ -33,17 +35,17 @@ def test_watch_finds_a_line(boot: Boot) -> None:
 
 
 def test_watch_finds_a_prompt_that_has_no_end_of_line(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.say("> "))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.say("> "))) as vm:
         assert isinstance(vm.watch("^> $", timeout_s=10), Ready)
 
 
 def test_watch_from_a_line_on_passes_over_what_was_before(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("pong 1\n")
         emulator.serial.recv(10)
         emulator.say("pong 2\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         vm.expect("pong", timeout_s=10)
         start = vm.console.position()
         vm.send(b"ping")
@@ -51,24 +53,24 @@ def test_watch_from_a_line_on_passes_over_what_was_before(boot: Boot) -> None:
 
 
 def test_exit_status_is_reported(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.exit(7, "exit 3\n"))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.exit(7, "exit 3\n"))) as vm:
         assert vm.wait(timeout_s=10) == Exited(3)
         assert vm.end == Exited(3)
 
 
 def test_signal_is_reported(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.exit(23, "signal 11\n"))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.exit(23, "signal 11\n"))) as vm:
         outcome = vm.wait(timeout_s=10)
     assert outcome == Signalled(11)
     assert outcome.explain() == "the application was killed by signal 11 (SIGSEGV)"
 
 
 def test_end_instead_of_a_line_says_how_and_shows_the_console(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("cannot bind\n\n")
         emulator.exit(3, "exit 1\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm, pytest.raises(BootError) as caught:
+    with Vm.start(boot, FakeEngine(guest)) as vm, pytest.raises(BootError) as caught:
         vm.expect("listening", timeout_s=10)
     assert caught.value.message == "the application exited with status 1"
     assert caught.value.details == ("cannot bind",)
@@ -76,18 +78,18 @@ def test_end_instead_of_a_line_says_how_and_shows_the_console(boot: Boot) -> Non
 
 
 def test_panic_is_not_awaited_until_the_deadline(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("[    0.31] Kernel panic - not syncing: No working init found.  Try passing init=\n")
         emulator.event("SHUTDOWN", guest=True, reason="guest-reset")
         emulator.exit(0)
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         assert vm.watch("ready", timeout_s=1000) == Panic("No working init found.  Try passing init=")
         assert vm.wait(timeout_s=1000) == vm.end
 
 
 def test_panic_of_a_machine_that_stays_is_a_panic(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.say("Kernel panic - not syncing: Oops\n"))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.say("Kernel panic - not syncing: Oops\n"))) as vm:
         assert vm.watch("ready", timeout_s=SOON_S) == Panic("Oops")
 
 
@@ -101,11 +103,11 @@ def test_panic_of_a_machine_that_stays_is_a_panic(boot: Boot) -> None:
     ],
 )
 def test_lack_of_memory_is_said_as_such(boot: Boot, line: str) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say(f"{line}\n[    0.23] Kernel panic - not syncing: something\n")
         emulator.exit(0)
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         outcome = vm.wait(timeout_s=10)
         error = vm.failure(outcome)
     said = line.partition("] ")[2]
@@ -120,7 +122,7 @@ def test_kernel_that_does_not_fit_is_not_even_started(boot: Boot) -> None:
     struct.pack_into("<Q", data, 64 + 40, 20 << 20)  # size in memory of the first segment
     boot.kernel.write_bytes(data)
     with pytest.raises(BootError) as caught:
-        Vm.start(boot, FakeRunner(idle))
+        Vm.start(boot, FakeEngine(idle))
     assert caught.value.message == ("the guest has too little memory (-m 16): the kernel alone reaches up to 21.0 MiB")
     assert caught.value.hint == "give it more: --memory 42"
 
@@ -129,30 +131,30 @@ def test_silence_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> N
     data = bytearray(boot.kernel.read_bytes())
     struct.pack_into("<Q", data, 64 + 40, 14 << 20)
     boot.kernel.write_bytes(data)
-    with Vm.start(boot, FakeRunner(idle)) as vm:
+    with Vm.start(boot, FakeEngine(idle)) as vm:
         outcome = vm.wait(timeout_s=SOON_S)
     assert outcome == OutOfMemory(16, "the kernel, which reaches up to 15.0 MiB, did not say a word")
 
 
 def test_a_silent_restart_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.event("SHUTDOWN", guest=True, reason="guest-reset")
         emulator.exit(0)
 
     data = bytearray(boot.kernel.read_bytes())
     struct.pack_into("<Q", data, 64 + 40, 14 << 20)
     boot.kernel.write_bytes(data)
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         assert isinstance(vm.wait(timeout_s=10), OutOfMemory)
 
 
 def test_timeout_leaves_the_machine_running(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("waiting\n")
         emulator.serial.recv(1)
         emulator.say("done\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         outcome = vm.watch("done", timeout_s=SOON_S)
         assert outcome == Timeout(SOON_S, "the line 'done'")
         assert outcome.explain() == ("the line 'done' did not come within 0.05 s; the machine was still running")
@@ -170,11 +172,11 @@ def test_timeout_leaves_the_machine_running(boot: Boot) -> None:
     ],
 )
 def test_lost_machine_tells_what_qemu_knows(boot: Boot, reason: str, said: str) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.event("SHUTDOWN", guest=True, reason=reason)
         emulator.exit(0)
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         outcome = vm.wait(timeout_s=10)
         details = vm.failure(outcome).details
     assert isinstance(outcome, Lost)
@@ -183,85 +185,111 @@ def test_lost_machine_tells_what_qemu_knows(boot: Boot, reason: str, said: str) 
 
 
 def test_killed_emulator_is_lost(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.exit(-11))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.exit(-11))) as vm:
         assert vm.wait(timeout_s=10) == Lost(-11, "QEMU was killed by signal 11")
 
 
 def test_power_down_types_the_key_of_the_signal(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.exit(1, "exit 0\n" if emulator.serial.recv(10) == b"\x1c" else "exit 99\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         assert vm.power_down("SIGQUIT", grace_s=10) == Exited(0)
 
 
 def test_power_down_that_is_not_obeyed_ends_in_a_kill(boot: Boot) -> None:
-    runner = FakeRunner(idle)
-    with Vm.start(boot, runner) as vm:
+    engine = FakeEngine(idle)
+    with Vm.start(boot, engine) as vm:
         outcome = vm.power_down("SIGINT", grace_s=SOON_S)
         assert outcome == Timeout(SOON_S, "the end of the application after SIGINT")
-        assert runner.emulator is not None
-        assert runner.emulator.returncode == -9
+        assert engine.guest is not None
+        assert engine.guest.returncode == -9
 
 
 def test_ctrl_c_ends_the_machine(boot: Boot) -> None:
-    runner = FakeRunner(idle)
-    with pytest.raises(KeyboardInterrupt), Vm.start(boot, runner):
+    engine = FakeEngine(idle)
+    with pytest.raises(KeyboardInterrupt), Vm.start(boot, engine):
         raise KeyboardInterrupt
-    assert runner.emulator is not None
-    assert runner.emulator.returncode == -9
+    assert engine.guest is not None
+    assert engine.guest.returncode == -9
 
 
 def test_close_may_be_called_twice(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(idle)) as vm:
+    with Vm.start(boot, FakeEngine(idle)) as vm:
         vm.close()
 
 
-def test_host_port_is_the_one_that_qemu_tells(boot: Boot) -> None:
-    listing = (
-        "Hub -1 (net0):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n"
-        "  TCP[HOST_FORWARD]  3       127.0.0.1 36277       10.0.2.15    80     0     0\r\n"
-    )
+def test_connections_lead_to_where_the_engine_forwards_the_port(boot: Boot) -> None:
     machine = compose(MachineSpec(network=True, forwards=(Forward(host=0, guest=80),)))
-    runner = FakeRunner(idle, {"human-monitor-command": {"return": listing}})
-    with Vm.start(replace(boot, machine=machine), runner) as vm:
-        assert vm.host_port(80) == 36277
-        with pytest.raises(UsageError, match="port 81 of the guest is not forwarded"):
-            vm.host_port(81)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        engine = FakeEngine(idle, ports={80: server.getsockname()[1]})
+        with Vm.start(replace(boot, machine=machine), engine) as vm, vm.connect(80, 10) as stream:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"guest")
+            assert stream.recv(5) == b"guest"
+            assert vm.has_accepted(80)
+            with pytest.raises(UsageError, match="port 81 of the guest is not forwarded"):
+                vm.connect(81, 10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"clock": InstructionClock()}, "a machine on kvm cannot count instructions as time"),
+        ({"plugin": Plugin(path=Path("/p.so"))}, "a machine on kvm cannot load a plugin"),
+        ({"debugger": Path("/stub")}, "a machine on kvm cannot be debugged"),
+    ],
+)
+def test_engine_is_not_asked_for_what_it_cannot_do(boot: Boot, asked: dict[str, Any], said: str) -> None:
+    engine = FakeEngine(idle, abilities=Abilities(accelerator="kvm"))
+    with pytest.raises(UsageError, match=said):
+        Vm.start(replace(boot, **asked), engine)
+    assert engine.guest is None
+
+
+def test_machine_is_told_to_quit_and_its_memory_saved_by_qmp(boot: Boot, tmp_path: Path) -> None:
+    engine = FakeEngine(idle)
+    with Vm.start(boot, engine) as vm:
+        vm.save_memory(0x1000, 4096, tmp_path / "dump")
+        vm.quit()
+    assert engine.guest is not None
+    said = [(command["execute"], command.get("arguments")) for command in engine.guest.commands[-2:]]
+    assert said == [("pmemsave", {"val": 0x1000, "size": 4096, "filename": f"{tmp_path}/dump"}), ("quit", None)]
 
 
 def test_refused_command_is_an_error(boot: Boot) -> None:
-    runner = FakeRunner(idle, {"stop": {"error": {"class": "GenericError", "desc": "not now"}}})
-    with Vm.start(boot, runner) as vm, pytest.raises(VmError, match="QEMU refused QMP command 'stop': not now"):
+    engine = FakeEngine(idle, {"stop": {"error": {"class": "GenericError", "desc": "not now"}}})
+    with Vm.start(boot, engine) as vm, pytest.raises(VmError, match="QEMU refused QMP command 'stop': not now"):
         vm.execute("stop")
 
 
 def test_command_to_a_machine_that_is_gone_is_an_error(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(lambda guest: guest.exit(1, "exit 0\n"))) as vm:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.exit(1, "exit 0\n"))) as vm:
         vm.wait(timeout_s=10)
         with pytest.raises(VmError, match="QMP command 'query-status' failed"):
             vm.execute("query-status")
 
 
 def test_emulator_that_does_not_start_is_the_runners_error(boot: Boot) -> None:
-    runner = FakeRunner(idle)
-    runner.failure = HostError("port 80 of this host is in use")
+    engine = FakeEngine(idle)
+    engine.failure = HostError("port 80 of this host is in use")
     with pytest.raises(HostError, match="port 80 of this host is in use"):
-        Vm.start(boot, runner)
+        Vm.start(boot, engine)
 
 
 def test_pattern_that_is_none_is_a_usage_error(boot: Boot) -> None:
-    with Vm.start(boot, FakeRunner(idle)) as vm, pytest.raises(UsageError, match=r"'\(' is not a regular expression"):
+    with Vm.start(boot, FakeEngine(idle)) as vm, pytest.raises(UsageError, match=r"'\(' is not a regular expression"):
         vm.watch("(", timeout_s=1)
 
 
 def test_evidence_has_the_console_and_every_qmp_message(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("one\ntwo")
         emulator.event("SHUTDOWN", guest=True, reason="guest-reset")
         emulator.exit(0)
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         vm.wait(timeout_s=10)
     console = (boot.evidence / "console.log").read_text().splitlines()
     assert [line.partition("] ")[2] for line in console] == ["one", "two"]
@@ -278,12 +306,12 @@ def test_output_is_handed_on_as_it_comes(boot: Boot) -> None:
         seen.append(data)
         raise BrokenPipeError  # the terminal went away: no reason to stop reading
 
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("one\n")
         emulator.serial.recv(1)
         emulator.say("two\n")
 
-    with Vm.start(boot, FakeRunner(guest), on_output=show) as vm:
+    with Vm.start(boot, FakeEngine(guest), on_output=show) as vm:
         vm.expect("one", timeout_s=10)
         vm.send(b"x")
         vm.expect("two", timeout_s=10)
@@ -291,13 +319,13 @@ def test_output_is_handed_on_as_it_comes(boot: Boot) -> None:
 
 
 def test_guest_that_talks_without_end_is_drained(boot: Boot) -> None:
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.serial.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         for number in range(30_000):
             emulator.say(f"line {number}\n")
         emulator.exit(1, "exit 0\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         assert vm.wait(timeout_s=50) == Exited(0)
         assert vm.console.tail(1) == ("line 29999",)
         assert vm.console.position() == 30_000
@@ -309,11 +337,11 @@ def test_full_disk_does_not_stop_the_guest(boot: Boot) -> None:
     for name in ("console.log", "qmp.log"):
         (boot.evidence / name).symlink_to("/dev/full")
 
-    def guest(emulator: FakeEmulator) -> None:
+    def guest(emulator: FakeGuest) -> None:
         emulator.say("one\ntwo\n")
         emulator.exit(3, "exit 1\n")
 
-    with Vm.start(boot, FakeRunner(guest)) as vm:
+    with Vm.start(boot, FakeEngine(guest)) as vm:
         outcome = vm.wait(timeout_s=10)
         error = vm.failure(outcome)
     assert outcome == Exited(1)

@@ -9,35 +9,29 @@ under plain TCG, and never asserted.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unilinux.core.errors import BootError
 from unilinux.core.files import explained_disk_errors
-from unilinux.measure.boot.counter import plugin_arguments, read_counts
+from unilinux.measure.boot.counter import counting, read_counts
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.boot.stages import Application, Stages, plan, stages
-from unilinux.vm.accel import Accelerator
+from unilinux.vm.engine import Boot, Engine, InstructionClock, Plugin
 from unilinux.vm.gdbstub import GdbStub, StubListener
-from unilinux.vm.native import NativeRunner
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
-# With shift=0 an instruction takes 1 ns, which is also a tick of the TSC.
-EXACT_TSC_KHZ = 1_000_000
-# The clock and the random seed that the machine gives to the guest are fixed as
-# well: without, repeats differ by some hundred instructions.
-EXACT_QEMU = ("-icount", "shift=0,sleep=off", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+EXACT = InstructionClock()
+"""The guest doesn't wait for timers, and nothing depends on the host."""
 
-BootWith = Callable[[Sequence[str]], None]
-"""Boots the machine under TCG with these further QEMU arguments, does with it what
-shall be measured, and returns when QEMU has ended by itself, by QMP's quit or by
-SIGTERM (a killed QEMU writes no counts)."""
+BootWith = Callable[[Plugin | None], None]
+"""Boots the machine with this plugin, does with it what shall be measured, and returns
+when the engine has ended by itself, by :meth:`Vm.quit` or by SIGTERM (a killed one
+writes no counts)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +65,7 @@ def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, fold
         folder.mkdir(parents=True, exist_ok=True)
         plan_file.write_text(what.text())
         counts_file.unlink(missing_ok=True)
-    boot((*EXACT_QEMU, *plugin_arguments(plugin, plan_file, counts_file)))
+    boot(counting(plugin, plan_file, counts_file))
     measured = stages(read_counts(counts_file.read_text() if counts_file.exists() else "", what), kernel)
     if measured.instructions("pid1") is None:
         last = measured.stages[-1].name if measured.stages else "reset"
@@ -82,52 +76,23 @@ def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, fold
     return measured
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountingAccelerator(Accelerator):
-    """TCG with further QEMU arguments; ``-icount`` runs all CPUs in one thread."""
+def booted(boot: Boot, engine: Engine, drive: Callable[[Vm], object], *, clock: InstructionClock = EXACT) -> BootWith:
+    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`."""
 
-    further: tuple[str, ...]
-
-    def qemu(self, cpus: int) -> tuple[str, ...]:
-        """QEMU arguments."""
-        plain = Accelerator.qemu(self, cpus)
-        return (*(word.replace("thread=multi", "thread=single") for word in plain), *self.further)
-
-
-def booted(boot: Boot, drive: Callable[[Vm], object], *, advises: bool = True) -> BootWith:
-    """Boots with a :class:`Vm` that ``drive`` uses and ends: :func:`to_the_end`, :func:`quit_after`.
-
-    ``advises`` is :attr:`Accelerator.advises`.
-    """
-
-    def run(further: Sequence[str]) -> None:
-        with Vm.start(boot, _counting_runner(further, advises=advises)) as vm:
+    def run(plugin: Plugin | None) -> None:
+        with Vm.start(replace(boot, clock=clock, plugin=plugin), engine) as vm:
             drive(vm)
 
     return run
 
 
 @contextmanager
-def debugged(boot: Boot, *, advises: bool = True) -> Iterator[tuple[Vm, GdbStub]]:
-    """A machine that runs as it does when it is counted, held at reset by a debugger.
-
-    ``advises`` is :attr:`Accelerator.advises`.
-    """
+def debugged(boot: Boot, engine: Engine) -> Iterator[tuple[Vm, GdbStub]]:
+    """A machine that runs as it does when it is counted, held at reset by a debugger."""
     with StubListener() as listener:
-        runner = _counting_runner((*EXACT_QEMU, *listener.arguments), advises=advises)
-        with Vm.start(boot, runner, held=True) as vm, listener.accept() as stub:
+        held = replace(boot, clock=EXACT, debugger=listener.path)
+        with Vm.start(held, engine, held=True) as vm, listener.accept() as stub:
             yield vm, stub
-
-
-def _counting_runner(further: Sequence[str], *, advises: bool) -> NativeRunner:
-    accelerator = CountingAccelerator(
-        name="tcg",
-        reason="instructions are counted",
-        tsc_khz=EXACT_TSC_KHZ,
-        advises=advises,
-        further=tuple(further),
-    )
-    return NativeRunner(accelerator)
 
 
 def to_the_end(timeout_s: float) -> Callable[[Vm], None]:
@@ -145,21 +110,14 @@ def to_the_end(timeout_s: float) -> Callable[[Vm], None]:
 
 
 def quit_after(use: Callable[[Vm], None], *, timeout_s: float) -> Callable[[Vm], None]:
-    """Drives a server: ``use`` waits for it and asks it something, then QEMU is told to quit."""
+    """Drives a server: ``use`` waits for it and asks it something, then the engine is told to quit."""
 
     def drive(vm: Vm) -> None:
         use(vm)
-        vm.execute("quit")
+        vm.quit()
         vm.wait(timeout_s=timeout_s)
 
     return drive
-
-
-def seconds_of(boot: Callable[[], None]) -> float:
-    """How long a boot took on the host's clock."""
-    began = time.monotonic()
-    boot()
-    return time.monotonic() - began
 
 
 def timed_boots(boot: Callable[[], float], runs: int) -> Wall:

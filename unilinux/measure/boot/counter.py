@@ -7,19 +7,18 @@ inserted into it, and under ``-icount`` its clock runs the same with and without
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from unilinux.arch.architecture import X86_64
 from unilinux.core import command
-from unilinux.core.errors import HostError, VmError
+from unilinux.core.errors import VmError
 from unilinux.core.files import digest_file
 from unilinux.core.store import Step, Store, Workspace
+from unilinux.vm.engine import Plugin
+from unilinux.vm.qemu.version import qemu_version
 
-QEMU = X86_64.emulator
 _SOURCES = Path(__file__).parent / "plugin"
 _FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibility=hidden")
 
@@ -84,14 +83,6 @@ class Counts:
         return stamps[0] if stamps else None
 
 
-def qemu_in_words() -> str:
-    """QEMU by its own words: another one is another machine, with other counts.
-
-    :raise HostError: it isn't installed.
-    """
-    return command.run([QEMU, "--version"]).output.splitlines()[0]
-
-
 def read_counts(text: str, plan: Plan) -> Counts:
     """Read the plugin's output for a plan.
 
@@ -135,25 +126,9 @@ def read_counts(text: str, plan: Plan) -> Counts:
     )
 
 
-def plugin_arguments(plugin: Path, plan: Path, out: Path) -> tuple[str, ...]:
-    """QEMU arguments that load the plugin."""
-    return ("-plugin", ",".join(_quoted(word) for word in (f"{plugin}", f"plan={plan}", f"out={out}")))
-
-
-def _quoted(word: str) -> str:
-    return word.replace(",", ",,")
-
-
-def qemu_version() -> tuple[int, int]:
-    """Major and minor version of the installed QEMU.
-
-    :raise HostError: it isn't installed, or doesn't say its version.
-    """
-    output = command.run([QEMU, "--version"]).output
-    found = re.search(r"version (\d+)\.(\d+)", output)
-    if found is None:
-        raise HostError(f"{QEMU} --version says no version: {output[:80]!r}")
-    return int(found[1]), int(found[2])
+def counting(plugin: Path, plan: Path, out: Path) -> Plugin:
+    """The plugin with its files, for a boot."""
+    return Plugin(path=plugin, options={"plan": str(plan), "out": str(out)})
 
 
 def plugin_interface(qemu: tuple[int, int]) -> int:

@@ -14,16 +14,16 @@ from unilinux.app.checks import Check, HttpCheck, MemcachedCheck, RespCheck
 from unilinux.core.errors import UsageError, VerifyError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot.boots import booted, quit_after
-from unilinux.measure.boot.counter import Counts, Plan, Watch, plugin_arguments, read_counts
+from unilinux.measure.boot.counter import Counts, Plan, Watch, counting, read_counts
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.calls.ladder import Rung
+from unilinux.vm.engine import Boot, Engine, InstructionClock
 from unilinux.vm.outcome import Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # The guest's clock counts its instructions while it runs, so that timer interrupts don't depend on the host,
 # and follows the host's while it waits: otherwise a server would give up a client that the host lets wait.
-LOAD_QEMU = ("-icount", "shift=0,sleep=on", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+LOAD_CLOCK = InstructionClock(follows_host=True)
 
 WARM_UP = 50
 REQUESTS = 400  # together fewer than nginx serves on one connection
@@ -114,14 +114,13 @@ def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) ->
     :raise BootError: the machine ended, or the server didn't answer in time.
     :raise VerifyError: it gave a wrong answer.
     """
-    port = vm.host_port(load.port)
     texts = (*load.prepare, *([load.request] * (warm_up + requests)))
     deadline = time.monotonic() + timeout_s
     while True:
         answered = 0
         try:
             # Patient from the first attempt on: an answer to a client that is gone would count.
-            with socket.create_connection(("127.0.0.1", port), timeout=_FIRST_PATIENCE_S) as stream:
+            with vm.connect(load.port, _FIRST_PATIENCE_S) as stream:
                 stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with stream.makefile("rb") as file:
                     for text in texts:
@@ -155,7 +154,9 @@ def requests_per_minstr(counts: Counts, *, answers: int, requests: int) -> float
     return requests * 1e6 / (stamps[-1] - stamps[-1 - sends * requests])
 
 
-def counted_load(boot: Boot, rung: Rung, load: Load, kernel: Kernel, *, plugin: Path, timeout_s: float) -> float:
+def counted_load(
+    boot: Boot, engine: Engine, rung: Rung, load: Load, kernel: Kernel, *, plugin: Path, timeout_s: float
+) -> float:
     """Boot a server under the instruction counter and ask it; requests per million guest instructions.
 
     :raise BootError: the machine ended, or the server didn't answer in time.
@@ -175,8 +176,8 @@ def counted_load(boot: Boot, rung: Rung, load: Load, kernel: Kernel, *, plugin: 
         _require_rung(vm, rung, timeout_s)
         answers.append(ask(vm, load, warm_up=WARM_UP, requests=REQUESTS, timeout_s=timeout_s))
 
-    further = (*LOAD_QEMU, *plugin_arguments(plugin, plan_file, counts_file))
-    booted(boot, quit_after(use, timeout_s=timeout_s))(further)
+    boot_with = booted(boot, engine, quit_after(use, timeout_s=timeout_s), clock=LOAD_CLOCK)
+    boot_with(counting(plugin, plan_file, counts_file))
     counts = read_counts(counts_file.read_text() if counts_file.exists() else "", plan)
     return requests_per_minstr(counts, answers=answers[0], requests=REQUESTS)
 

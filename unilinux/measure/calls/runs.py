@@ -7,12 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unilinux.core.errors import VerifyError, VmError
-from unilinux.measure.boot.boots import EXACT_QEMU, booted
+from unilinux.measure.boot.boots import booted
 from unilinux.measure.calls.ladder import CALLS, RUNGS, CallCost, Rung, Spread
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import NativeRunner
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 _ENTRY = re.compile(r"^ladder: ring (?P<ring>\d), entry (?P<entry>\w+)$")
@@ -61,20 +59,20 @@ def read_calls(lines: Iterable[str]) -> CallRun:
     return CallRun(ring=ring, entry=entry, times_ns=times)
 
 
-def counted_calls(boot: Boot, *, timeout_s: float) -> CallRun:
+def counted_calls(boot: Boot, engine: Engine, *, timeout_s: float) -> CallRun:
     """Boot with a clock that counts instructions: each ns of the answer is one.
 
     :raise BootError: the machine didn't end as it should.
     :raise VmError: what it wrote is incomplete.
     """
     runs: list[CallRun] = []
-    booted(boot, lambda vm: runs.append(_run_of(vm, timeout_s)))(EXACT_QEMU)
+    booted(boot, engine, lambda vm: runs.append(_run_of(vm, timeout_s)))(None)
     return runs[0]
 
 
-def timed_calls(boot: Boot, accelerator: Accelerator, *, timeout_s: float) -> CallRun:
+def timed_calls(boot: Boot, engine: Engine, *, timeout_s: float) -> CallRun:
     """Boot with the clock of the host; raises as :func:`counted_calls`."""
-    with Vm.start(boot, NativeRunner(accelerator)) as vm:
+    with Vm.start(boot, engine) as vm:
         return _run_of(vm, timeout_s)
 
 

@@ -23,8 +23,8 @@ from typing import Protocol
 
 from unilinux.measure.boot.boots import debugged
 from unilinux.measure.boot.kernel import LEVELS, Initcall, Kernel
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.gdbstub import MachineGoneError, Registers, Stop, UnreadableMemoryError
-from unilinux.vm.runner import Boot
 
 _PAGE = 4096
 _WORD = struct.Struct("<Q")
@@ -177,14 +177,12 @@ class Occupancy:
         return symbols["_end"] - symbols["_text"] if {"_end", "_text"} <= symbols.keys() else 0
 
 
-def occupancy(boot: Boot, kernel: Kernel, *, last: str, timeout_s: float, advises: bool = True) -> Mapping[str, int]:
+def occupancy(boot: Boot, engine: Engine, kernel: Kernel, *, last: str, timeout_s: float) -> Mapping[str, int]:
     """Boot once, and see how much memory is in use at the end of each stage, up to ``last``.
-
-    ``advises`` is :attr:`unilinux.vm.accel.Accelerator.advises`.
 
     :raise VmError: the machine could not be started or driven.
     """
-    with debugged(boot, advises=advises) as (_, stub):
+    with debugged(boot, engine) as (_, stub):
         return Occupancy(kernel, stub).follow(last=last, timeout_s=timeout_s)
 
 

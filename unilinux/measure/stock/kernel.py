@@ -18,9 +18,9 @@ from unilinux.elf.file import parse_elf, read_elf
 from unilinux.measure.boot.kernel import Kernel, read_kernel
 from unilinux.measure.boot.stages import Application
 from unilinux.measure.stock.symbols import files_of, stock_symbols
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.footprint import BzImage, read_bzimage
 from unilinux.vm.outcome import End, Panic, Timeout
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 # A distribution's kernel says where it booted only at its own addresses: without
@@ -44,7 +44,9 @@ def header_of(bzimage: Path) -> BzImage:
     return header
 
 
-def kernel_of(boot: Boot, application: Application, *, store: Store, progress: Progress, timeout_s: float) -> Kernel:
+def kernel_of(
+    boot: Boot, engine: Engine, application: Application, *, store: Store, progress: Progress, timeout_s: float
+) -> Kernel:
     """What is known of a stock kernel: its symbols, out of its own memory, or else where it unpacks itself to.
 
     Why it has no symbols is said as a note.
@@ -54,7 +56,7 @@ def kernel_of(boot: Boot, application: Application, *, store: Store, progress: P
     header = header_of(boot.kernel)
     if application.pid1 is not None:
         try:
-            found = stock_symbols(boot, header, application.pid1, store=store, timeout_s=timeout_s)
+            found = stock_symbols(boot, engine, header, application.pid1, store=store, timeout_s=timeout_s)
             return read_kernel(*files_of(found))
         except (BuildError, VmError) as error:
             progress.note(f"the stages of {boot.kernel.name} can't be told apart: {error.message}")

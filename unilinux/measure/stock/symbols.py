@@ -19,9 +19,9 @@ from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.measure.boot.boots import debugged
 from unilinux.measure.boot.kernel import KERNEL_MAP, LEVELS
 from unilinux.measure.stock import kallsyms
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.footprint import BzImage
 from unilinux.vm.gdbstub import GdbStub
-from unilinux.vm.runner import Boot
 
 SYSTEM_MAP, TABLE = "System.map", "vmlinux"
 
@@ -31,7 +31,7 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 _CODE = (sys.modules[__name__], kallsyms)
 
 
-def stock_symbols(boot: Boot, header: BzImage, pid1: int, *, store: Store, timeout_s: float) -> Output:
+def stock_symbols(boot: Boot, engine: Engine, header: BzImage, pid1: int, *, store: Store, timeout_s: float) -> Output:
     """A folder with ``System.map``, and ``vmlinux``: an ELF file of nothing but the table of initcalls.
 
     :param boot: a boot of a bzImage with nokaslr, which ends in whatever way.
@@ -46,23 +46,22 @@ def stock_symbols(boot: Boot, header: BzImage, pid1: int, *, store: Store, timeo
         inputs={"kernel": digest_file(boot.kernel)},
         code=_CODE,
     )
-    return store.run(step, lambda space: _read(space, boot, header, pid1, timeout_s))
+    return store.run(step, lambda space: _read(space, boot, engine, header, pid1, timeout_s))
 
 
-def _read(space: Workspace, boot: Boot, header: BzImage, pid1: int, timeout_s: float) -> None:
+def _read(space: Workspace, boot: Boot, engine: Engine, header: BzImage, pid1: int, timeout_s: float) -> None:
     space.step.detail("up to PID 1")
     dump = space.scratch / _DUMP
-    with debugged(boot, advises=False) as (vm, stub):
+    with debugged(boot, engine) as (vm, stub):
         _run_to(stub, pid1, timeout_s)
-        place = {"val": header.address, "size": header.size, "filename": str(dump)}
-        vm.execute("pmemsave", {**place})
+        vm.save_memory(header.address, header.size, dump)
     found = kallsyms.read_kallsyms(dump.read_bytes(), KERNEL_MAP + header.address)
     places: dict[str, int] = {}
     for symbol in found:
         places.setdefault(symbol.name, symbol.address)
     first, last = _initcalls(places)
     space.step.detail("up to start_kernel")
-    with debugged(boot, advises=False) as (_, stub):
+    with debugged(boot, engine) as (_, stub):
         _run_to(stub, places["start_kernel"], timeout_s)
         table = stub.read(first, last - first)
     write_atomically(space.out / SYSTEM_MAP, "".join(f"{symbol.line()}\n" for symbol in found))

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from unilinux.core.errors import BootError, VmError
-from unilinux.measure.boot.boots import CountingAccelerator, counted_boot, disagreements, timed_boots
+from unilinux.measure.boot.boots import counted_boot, disagreements, timed_boots
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.boot.stages import Application, Stage, Stages
+from unilinux.vm.engine import Plugin
 
 STAGES = Stages(
     stages=(Stage("firmware", 10, 10), Stage("pid1", 50, 40), Stage("main", 60, 10), Stage("exit", 99, 39)),
@@ -26,10 +26,10 @@ class FakeMachine:
 
     def __init__(self, folder: Path, *, pid1: bool = True, killed: bool = False) -> None:
         self.folder, self.pid1, self.killed = folder, pid1, killed
-        self.arguments: Sequence[str] = ()
+        self.plugin: Plugin | None = None
 
-    def __call__(self, further: Sequence[str]) -> None:
-        self.arguments = further
+    def __call__(self, plugin: Plugin | None) -> None:
+        self.plugin = plugin
         plan = (self.folder / "counter.plan").read_text()
         watches = sum(line.startswith("watch") for line in plan.splitlines())
         hits = {1: "1 1000", 6: "1 5000", 7: "1 6000"} if self.pid1 else {1: "1 1000"}
@@ -43,13 +43,11 @@ def boot(folder: Path, machine: FakeMachine) -> Stages:
     return counted_boot(Kernel(), Application(), plugin=Path("/counter.so"), folder=folder, boot=machine)
 
 
-def test_a_boot_is_counted_under_a_clock_that_is_its_instruction_count(tmp_path: Path) -> None:
+def test_a_boot_is_counted_by_the_plugin(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path)
     assert boot(tmp_path, machine).instructions("pid1") == 5000
-    arguments = " ".join(machine.arguments)
-    assert "-icount shift=0,sleep=off" in arguments
-    assert "-rtc base=2025-01-01T00:00:00,clock=vm -seed 1" in arguments
-    assert f"-plugin /counter.so,plan={tmp_path}/counter.plan,out={tmp_path}/counter.counts" in arguments
+    files = {"plan": f"{tmp_path}/counter.plan", "out": f"{tmp_path}/counter.counts"}
+    assert machine.plugin == Plugin(path=Path("/counter.so"), options=files)
 
 
 def test_a_boot_that_never_reached_pid1_says_how_far_it_came(tmp_path: Path) -> None:
@@ -61,13 +59,6 @@ def test_a_killed_qemu_leaves_no_counts_of_an_earlier_run(tmp_path: Path) -> Non
     boot(tmp_path, FakeMachine(tmp_path))
     with pytest.raises(VmError, match="cut short"):
         boot(tmp_path, FakeMachine(tmp_path, killed=True))
-
-
-def test_counting_takes_one_thread() -> None:
-    accelerator = CountingAccelerator(name="tcg", reason="", further=("-icount", "shift=0"))
-    arguments = accelerator.qemu(2)
-    assert "tcg,thread=single" in arguments
-    assert arguments[-2:] == ("-icount", "shift=0")
 
 
 def test_wall_time_is_median_and_spread() -> None:

@@ -9,7 +9,8 @@ from unilinux.core.errors import VmError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.store import Store
 from unilinux.measure.boot import counter
-from unilinux.measure.boot.counter import Plan, Watch, plugin_arguments, plugin_interface, read_counts
+from unilinux.measure.boot.counter import Plan, Watch, counting, plugin_interface, read_counts
+from unilinux.vm.qemu.arguments import plugin_arguments
 
 PLAN = Plan(
     watches=(
@@ -69,7 +70,7 @@ def test_malformed_output_shows_the_line() -> None:
 
 
 def test_commas_in_paths_are_doubled_for_qemu() -> None:
-    option, value = plugin_arguments(Path("/a,b/counter.so"), Path("/p"), Path("/o"))
+    option, value = plugin_arguments(counting(Path("/a,b/counter.so"), Path("/p"), Path("/o")))
     assert (option, value) == ("-plugin", "/a,,b/counter.so,plan=/p,out=/o")
 
 

@@ -10,11 +10,11 @@ from typing import BinaryIO
 import pytest
 
 from tests.unit.verify.server import hang_up, reply, serving
-from tests.unit.vm.fake import FakeEmulator, FakeRunner
+from tests.unit.vm.fake import FakeEngine, FakeGuest
 from unilinux.app.catalogue import load_catalogue
 from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import Forward, MachineSpec
+from unilinux.machine.spec import MachineSpec
 from unilinux.measure.boot.counter import Counts
 from unilinux.measure.calls.load import (
     Load,
@@ -25,8 +25,8 @@ from unilinux.measure.calls.load import (
     read_resp,
     requests_per_minstr,
 )
+from unilinux.vm.engine import Boot
 from unilinux.vm.probe import probe_guest
-from unilinux.vm.runner import Boot
 from unilinux.vm.vm import Vm
 
 APPS = load_catalogue(Path(__file__).parents[4] / "apps")
@@ -118,14 +118,11 @@ def start_vm(tmp_path: Path) -> Iterator[Callable[[int], Vm]]:
     """Start a machine of which nothing runs but a server of the test."""
     with ExitStack() as stack:
 
-        def start(port: int, script: Callable[[FakeEmulator], None] = lambda _: None) -> Vm:
+        def start(port: int, script: Callable[[FakeGuest], None] = lambda _: None) -> Vm:
             kernel = tmp_path / "vmlinux"
             kernel.write_bytes(probe_guest())
-            machine = compose(MachineSpec(network=True, forwards=(Forward(host=0, guest=80),)))
-            listing = f"  TCP[HOST_FORWARD]  3  127.0.0.1 {port}  10.0.2.15 80  0  0\r\n"
-            runner = FakeRunner(script, {"human-monitor-command": {"return": listing}})
-            boot = Boot(machine=machine, kernel=kernel, evidence=tmp_path / "evidence")
-            return stack.enter_context(Vm.start(boot, runner))
+            boot = Boot(machine=compose(MachineSpec()), kernel=kernel, evidence=tmp_path / "evidence")
+            return stack.enter_context(Vm.start(boot, FakeEngine(script, ports={80: port})))
 
         yield start
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.unit.measure.stock.test_kallsyms import TEXT, memory
+from tests.unit.vm.fake import FakeEngine
 from unilinux.core.errors import BuildError, VmError
 from unilinux.core.events import Event, Note, NullSink, Progress
 from unilinux.core.store import Store
@@ -21,8 +22,8 @@ from unilinux.measure.boot.stages import Application
 from unilinux.measure.stock import kernel as stock
 from unilinux.measure.stock import symbols
 from unilinux.measure.stock.kallsyms import Symbol
+from unilinux.vm.engine import Boot
 from unilinux.vm.footprint import BzImage
-from unilinux.vm.runner import Boot
 
 INIT, START = 0x400412, TEXT + 0x100
 TABLE = TEXT + 0x9000
@@ -35,6 +36,7 @@ SYMBOLS = (
     Symbol(TABLE + 4, "D", "__initcall_end"),
 )
 HEADER = BzImage(0x1000000, 0x100000)
+ENGINE = FakeEngine(lambda _: None)
 
 
 class Guest:
@@ -45,9 +47,8 @@ class Guest:
         self.seen: list[int] = []
 
     @contextmanager
-    def debugged(self, boot: Boot, *, advises: bool) -> Iterator[tuple[Any, Any]]:
-        assert not advises
-        yield SimpleNamespace(execute=self.execute), self
+    def debugged(self, boot: Boot, engine: object) -> Iterator[tuple[Any, Any]]:
+        yield SimpleNamespace(save_memory=self.save_memory), self
 
     def set_breakpoint(self, address: int) -> None:
         self.at = address
@@ -58,9 +59,9 @@ class Guest:
     def wait(self, timeout_s: float) -> object:
         return None if self.at == self.never else object()
 
-    def execute(self, command: str, arguments: dict[str, Any]) -> None:
-        assert (command, arguments["val"], arguments["size"]) == ("pmemsave", HEADER.address, HEADER.size)
-        Path(arguments["filename"]).write_bytes(memory(self.symbols))
+    def save_memory(self, address: int, size: int, file: Path) -> None:
+        assert (address, size) == (HEADER.address, HEADER.size)
+        file.write_bytes(memory(self.symbols))
 
     def read(self, address: int, size: int) -> bytes:
         assert (address, size, self.at) == (TABLE, 4, START), "the table is only there before it is freed"
@@ -83,24 +84,24 @@ def test_they_become_files_as_those_of_a_kernel_of_ours(
 ) -> None:
     guest = Guest(SYMBOLS)
     monkeypatch.setattr(symbols, "debugged", guest.debugged)
-    found = symbols.stock_symbols(boot, HEADER, INIT, store=store, timeout_s=1)
+    found = symbols.stock_symbols(boot, ENGINE, HEADER, INIT, store=store, timeout_s=1)
     kernel = read_kernel(*symbols.files_of(found))
     assert guest.seen == [INIT, START]
     assert kernel.symbols["start_kernel"] == START
     assert [(call.level, call.name) for call in kernel.initcalls] == [("early", "first_init")]
-    assert symbols.stock_symbols(boot, HEADER, INIT, store=store, timeout_s=1).cached
+    assert symbols.stock_symbols(boot, ENGINE, HEADER, INIT, store=store, timeout_s=1).cached
 
 
 def test_a_table_without_data_has_no_initcalls(boot: Boot, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbols, "debugged", Guest(SYMBOLS[:3]).debugged)
     with pytest.raises(BuildError, match="doesn't name its initcalls"):
-        symbols.stock_symbols(boot, HEADER, INIT, store=store, timeout_s=1)
+        symbols.stock_symbols(boot, ENGINE, HEADER, INIT, store=store, timeout_s=1)
 
 
 def test_a_kernel_that_does_not_come_so_far(boot: Boot, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(symbols, "debugged", Guest(SYMBOLS, never=INIT).debugged)
     with pytest.raises(VmError, match="did not come to 0x400412 within 1 s"):
-        symbols.stock_symbols(boot, HEADER, INIT, store=store, timeout_s=1)
+        symbols.stock_symbols(boot, ENGINE, HEADER, INIT, store=store, timeout_s=1)
 
 
 @pytest.mark.parametrize("pid1", [None, INIT])
@@ -117,6 +118,6 @@ def test_without_symbols_it_is_known_where_the_kernel_lies(
     monkeypatch.setattr(stock, "header_of", lambda bzimage: HEADER)
     monkeypatch.setattr(symbols, "debugged", Guest(SYMBOLS[:3]).debugged)
     application = Application(pid1=pid1)
-    found = stock.kernel_of(boot, application, store=store, progress=Progress(Recorder()), timeout_s=1)
+    found = stock.kernel_of(boot, ENGINE, application, store=store, progress=Progress(Recorder()), timeout_s=1)
     assert found == Kernel(load_address=HEADER.address)
     assert ["can't be told apart" in note for note in notes] == ([True] if pid1 else [])

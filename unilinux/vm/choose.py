@@ -1,4 +1,4 @@
-"""Which accelerator this host has, found out by booting a guest with it."""
+"""Which engine this host has, and which accelerator: found out by booting a guest with it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from unilinux.core.files import digest_bytes, write_atomically
 from unilinux.core.suggest import unknown
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
-from unilinux.vm.accel import Accelerator
-from unilinux.vm.native import PROGRAM, NativeRunner
+from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited, Timeout
 from unilinux.vm.probe import PROBE_STATUS, probe_guest
-from unilinux.vm.runner import Boot
-from unilinux.vm.tsc import host_tsc_khz
+from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.qemu.tsc import host_tsc_khz
+from unilinux.vm.qemu.version import PROGRAM
 from unilinux.vm.vm import Vm
 
 CHOICES = ("auto", "tcg", "kvm")
@@ -38,15 +39,19 @@ class Finding:
     reason: str
 
 
-def choose_accelerator(request: str, cache: Path, *, device: Path = _DEVICE) -> Accelerator:
-    """The accelerator for a request of ``auto``, ``tcg`` or ``kvm``.
+def native_engine(request: str, cache: Path, *, device: Path = _DEVICE) -> Engine:
+    """QEMU on this host, with the accelerator for a request of ``auto``, ``tcg`` or ``kvm``.
 
-    What the probe found is kept below ``cache`` until the host is booted anew or
-    gets another QEMU.
+    What the probe found is kept below ``cache`` until the host is booted anew or gets another QEMU.
 
     :raise UsageError: ``request`` is none of these.
     :raise HostError: KVM was asked for, and this host has none that runs guests.
     """
+    return NativeQemu(choose_accelerator(request, cache, device=device))
+
+
+def choose_accelerator(request: str, cache: Path, *, device: Path = _DEVICE) -> Accelerator:
+    """The accelerator of :func:`native_engine`, which raises the same."""
     if request not in CHOICES:
         raise UsageError(unknown("accelerator", request, CHOICES))
     if request == "tcg":
@@ -81,7 +86,7 @@ def probe(accelerator: Accelerator, device: Path = _DEVICE) -> Finding:
         kernel.write_bytes(probe_guest())
         boot = Boot(machine=compose(MachineSpec()), kernel=kernel, evidence=Path(folder))
         try:
-            with Vm.start(boot, NativeRunner(accelerator)) as vm:
+            with Vm.start(boot, NativeQemu(accelerator)) as vm:
                 outcome = vm.wait(timeout_s=_PROBE_TIMEOUT_S, awaited="the end of a probe guest")
         except UniLinuxError as error:
             said = error.details[0].removeprefix(f"{PROGRAM}: ") if error.details else error.message

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-AcceleratorName = Literal["tcg", "kvm"]
+from unilinux.vm.engine import AcceleratorName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,29 +12,26 @@ class Accelerator:
     """An accelerator, and for people why it is this one.
 
     ``tsc_khz`` is the frequency of the guest's time stamp counter, where it has no
-    other way to know it than to measure. ``advises``: whether the kernel is told on
-    its command line what fits this accelerator; others' kernels aren't. ``model`` is the
-    CPU model (``qemu -cpu help``) where it shall not be the best that the accelerator has.
+    other way to know it than to measure. ``model`` is the CPU model (``qemu -cpu help``)
+    where it shall not be the best that the accelerator has.
     """
 
     name: AcceleratorName
     reason: str
     tsc_khz: int | None = None
-    advises: bool = True
     model: str | None = None
 
-    def qemu(self, cpus: int) -> tuple[str, ...]:
-        """QEMU arguments: the accelerator and the CPU model."""
+    def arguments(self, cpus: int, *, one_thread: bool = False) -> tuple[str, ...]:
+        """QEMU arguments: the accelerator and the CPU model. ``one_thread`` runs all CPUs by turns."""
         if self.name == "kvm":
             return ("-accel", "kvm", "-cpu", self.model or "host")
+        threads = "single" if cpus == 1 or one_thread else "multi"
         # Told of fast string instructions Linux uses them, and TCG runs those byte by byte.
-        return ("-accel", f"tcg,thread={'single' if cpus == 1 else 'multi'}", "-cpu", self.model or "max,-erms")
+        return ("-accel", f"tcg,thread={threads}", "-cpu", self.model or "max,-erms")
 
     def cmdline(self, cpus: int) -> tuple[str, ...]:
         """Words for the kernel's command line that only fit this accelerator."""
         words: list[str] = []
-        if not self.advises:
-            return ()
         if self.name == "tcg" and cpus == 1:
             # TCG has no TSC deadline timer, and to calibrate the local APIC's timer takes
             # Linux 200 ms and 215 million instructions; the PIT, whose frequency is known,
@@ -47,14 +43,3 @@ class Accelerator:
             # of 10 ms from then on. It is the host's own counter, which the host found steady.
             words += [f"tsc_early_khz={self.tsc_khz}", "tsc=reliable"]
         return tuple(words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtendedAccelerator(Accelerator):
-    """The same with further QEMU arguments: a debugger's, for example."""
-
-    further: tuple[str, ...]
-
-    def qemu(self, cpus: int) -> tuple[str, ...]:
-        """QEMU arguments."""
-        return (*Accelerator.qemu(self, cpus), *self.further)

@@ -1,0 +1,1 @@
+"""The native engine: QEMU as a process of this host. Nothing else knows its arguments, its monitor or its ports."""

@@ -1,0 +1,55 @@
+"""From a boot to QEMU's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from unilinux.machine.qemu import Wiring, qemu_arguments
+from unilinux.vm.engine import Boot, InstructionClock, Plugin
+from unilinux.vm.qemu.accelerator import Accelerator
+
+# Under an instruction clock an instruction takes 1 ns, which is also a tick of the TSC.
+_EXACT_TSC_KHZ = 1_000_000
+
+
+def boot_arguments(boot: Boot, accelerator: Accelerator, wiring: Wiring) -> tuple[str, ...]:
+    """All arguments of QEMU, without the program's name."""
+    cpus = boot.machine.spec.cpus
+    if boot.clock is not None:
+        accelerator = replace(accelerator, tsc_khz=_EXACT_TSC_KHZ)
+    # An instruction clock takes one thread, and a plugin's counts do.
+    one_thread = boot.clock is not None or boot.plugin is not None
+    advice = accelerator.cmdline(cpus) if boot.advised else ()
+    return (
+        *accelerator.arguments(cpus, one_thread=one_thread),
+        *_options(boot),
+        *qemu_arguments(
+            boot.machine, kernel=boot.kernel, wiring=wiring, cmdline=(*advice, *boot.cmdline), initrd=boot.initrd
+        ),
+    )
+
+
+def clock_arguments(clock: InstructionClock) -> tuple[str, ...]:
+    """Arguments for a clock that counts instructions, with a fixed date and random seed."""
+    sleep = "on" if clock.follows_host else "off"
+    return ("-icount", f"shift=0,sleep={sleep}", "-rtc", "base=2025-01-01T00:00:00,clock=vm", "-seed", "1")
+
+
+def plugin_arguments(plugin: Plugin) -> tuple[str, ...]:
+    """Arguments that load a plugin."""
+    options = (f"{name}={value}" for name, value in plugin.options.items())
+    return ("-plugin", ",".join(_quoted(word) for word in (str(plugin.path), *options)))
+
+
+def _options(boot: Boot) -> Iterator[str]:
+    if boot.clock is not None:
+        yield from clock_arguments(boot.clock)
+    if boot.plugin is not None:
+        yield from plugin_arguments(boot.plugin)
+    if boot.debugger is not None:
+        yield from ("-gdb", f"unix:{_quoted(str(boot.debugger))}")
+
+
+def _quoted(word: str) -> str:
+    return word.replace(",", ",,")
