@@ -14,7 +14,7 @@ from unilinux.core.events import NullSink, Progress
 from unilinux.core.files import remove_tree, write_if_changed
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.request import Plan, Request, make_plan
-from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, parse_config, system_call_list
+from unilinux.kernel.kbuild import SYSCALLS, parse_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, view
 from unilinux.kernel.patches import Patches
 from unilinux.kernel.worktree import Worktree
@@ -55,7 +55,8 @@ class Bench:
         self.make(place, "olddefconfig")  # drops what later patches bring
         entry = offered(parse_config((objects / ".config").read_text()))
         contents = pipeline.contents(self.plan(entry))
-        write_if_changed(objects / INITRAMFS, contents.archive.read_bytes())
+        for name, file in contents.cargo.files.items():
+            write_if_changed(objects / name, file.read_bytes())
         write_if_changed(objects / SYSCALLS, system_call_list(contents.kept))
         self.make(place, "vmlinux")
         vmlinux = self.folder / "vmlinux"

@@ -14,9 +14,12 @@ from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.request import Request, make_plan
-from unilinux.kernel.kbuild import INITRAMFS, KernelImage, compile_objects, install_headers, link_image
+from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image, parse_config
 from unilinux.kernel.make import OBJECTS
 from unilinux.kernel.source import KernelTree
+from unilinux.link.initramfs import Initramfs
+
+CARRIER = Initramfs()
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
 
@@ -31,7 +34,7 @@ def config(layout: Layout, store: Store) -> str:
 
 @pytest.fixture(scope="module")
 def objects(tree: KernelTree, config: str, store: Store) -> Output:
-    return compile_objects(tree, config, store=store)
+    return compile_objects(tree, config, required=CARRIER.wishes, placeholders=CARRIER.placeholders, store=store)
 
 
 def cpio(path: Path, size_bytes: int) -> Path:
@@ -43,7 +46,9 @@ def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_by
     """Link in a store of its own; the image, and the log."""
     where.mkdir()
     store = Store(where / "store", logs=where / "logs", progress=Progress(NullSink()))
-    image = link_image(tree, objects, cpio(where / "x.cpio", size_bytes), store=store)
+    (name,) = CARRIER.placeholders
+    files = {name: cpio(where / "x.cpio", size_bytes)}
+    image = link_image(tree, objects, files, digest=f"{size_bytes}", store=store)
     return image, "".join(path.read_text() for path in (where / "logs").iterdir())
 
 
@@ -91,5 +96,6 @@ def test_no_absolute_path_is_recorded(layout: Layout, objects: Output, tree: Ker
 
 
 def test_configuration_is_what_was_asked(config: str) -> None:
-    assert f'CONFIG_INITRAMFS_SOURCE="{INITRAMFS}"' in config
+    asked = parse_config(config)
+    assert {symbol: asked[symbol] for symbol in CARRIER.wishes} == CARRIER.wishes
     assert "CONFIG_UNILINUX_EXIT=y" in config

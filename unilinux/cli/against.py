@@ -90,7 +90,7 @@ def prepare_rival(here: Session, specimen: Specimen, pinned: PinnedPackage) -> R
     boot = Boot(
         machine=specimen.plan.machine.without_cmdline(),
         kernel=stock.bzimage,
-        initrd=contents.archive,
+        initrd=contents.initrd,
         evidence=evidence_folder(specimen.image.folder, stock.name),
         cmdline=(*CMDLINE, *specimen.plan.cmdline),
         advised=False,

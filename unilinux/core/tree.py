@@ -13,10 +13,15 @@ from unilinux.core.files import digest_bytes, digest_file
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A folder of the guest; ``mode`` holds the permission bits only, here and below."""
+    """A folder of the guest.
+
+    Here and below, ``mode`` holds the permissions with the set-id and sticky bits, ``uid`` and ``gid`` are its owner's.
+    """
 
     path: str
     mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,8 @@ class File:
     path: str
     content: Path | bytes
     mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
 
     @property
     def digest(self) -> str:
@@ -39,6 +46,8 @@ class Symlink:
 
     path: str
     target: str
+    uid: int = 0
+    gid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,8 @@ class Device:
     major: int
     minor: int
     mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
 
 
 Entry = Directory | File | Symlink | Device
@@ -57,13 +68,13 @@ Entry = Directory | File | Symlink | Device
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Entries sorted by path, each path once, each after the folder it lies in; everything is root's."""
+    """Entries sorted by path, each path once, each after the folder it lies in."""
 
     entries: tuple[Entry, ...]
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Tree:
-        """The tree of these entries, with the folders that they need (mode 0755) added.
+        """The tree of these entries, with the folders that they need (root's, mode 0755) added.
 
         :raise ManifestError: a path is given twice, or something lies below what is no folder.
         """

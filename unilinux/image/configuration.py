@@ -10,6 +10,7 @@ from unilinux.kconfig.step import config_action, config_step
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.kernel.kbuild import REQUIRED
 from unilinux.kernel.source import KernelTree
+from unilinux.link.carrier import Carrier
 
 
 def resolve_config(layers: Sequence[Layer], tree: KernelTree, store: Store) -> Resolved:
@@ -21,8 +22,10 @@ def resolve_config(layers: Sequence[Layer], tree: KernelTree, store: Store) -> R
     return Resolved.read(store.run(step, config_action(tree.path, layers)).path)
 
 
-def image_layer() -> Layer:
-    """What every image needs, whatever is in it."""
-    origin = Origin("unilinux/kernel/kbuild.py")
-    why = "the application is linked in as an initramfs"
-    return Layer(name="image", wishes=tuple(Wish(symbol, value, origin, why) for symbol, value in REQUIRED.items()))
+def image_layer(carrier: Carrier) -> Layer:
+    """What every image needs, whatever is in it: a way in for its files, and an entry for QEMU."""
+    brought, booted = Origin(f"unilinux/link/{carrier.name}.py"), Origin("unilinux/kernel/kbuild.py")
+    why = f"the application's files get in as an {carrier.name}"
+    wishes = [Wish(symbol, value, brought, why) for symbol, value in carrier.wishes.items()]
+    wishes += [Wish(symbol, value, booted, "QEMU boots the image directly") for symbol, value in REQUIRED.items()]
+    return Layer(name="image", wishes=tuple(wishes))

@@ -1,7 +1,7 @@
 """From a plan to an image: the graph of steps, each cached by the content of all its inputs.
 
     kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐   (and what is seen in it: scan)
-                           ├─► init ─────────────────────────────────┼─► initramfs ─┐
+                           ├─► init ─────────────────────────────────┼─► carrier ───┐
                            └─► configuration ─► objects ─────────────┴──────────────┴─► image
 
 A change in the application leaves the objects alone; a change in the
@@ -10,13 +10,14 @@ configuration leaves the application alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.app.build import SYMBOLS, build_app
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
+from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
 from unilinux.core.tree import Tree
@@ -29,7 +30,7 @@ from unilinux.image.request import Plan
 from unilinux.kconfig.resolved import Resolved
 from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
-from unilinux.link.initramfs import ARCHIVE, pack_initramfs
+from unilinux.link.carrier import Cargo
 from unilinux.redirect.toolchain import build_toolchain, read_toolchain
 
 _TOOLCHAINS = Path("configs/toolchains.toml")
@@ -37,7 +38,7 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What goes into a kernel: the built application, init, and the initramfs with both, whose files are ``files``.
+    """What goes into a kernel: the built application, init, the image's ``files``, and ``cargo``, these as packed.
 
     ``inspection`` is what was seen in its programs, ``system_calls`` names those of the kernel by their numbers.
     """
@@ -45,14 +46,19 @@ class Contents:
     built: Output
     init: Output
     files: Tree
-    initramfs: Output
+    cargo: Cargo
     inspection: Inspection
     system_calls: Mapping[int, str]
 
     @property
-    def archive(self) -> Path:
-        """The initramfs as a ``.cpio`` file."""
-        return self.initramfs.path / ARCHIVE
+    def initrd(self) -> Path:
+        """The files in the form that a boot loader hands over.
+
+        :raise UsageError: their carrier has no such form.
+        """
+        if self.cargo.initrd is None:
+            raise UsageError("the files of this image can't be handed to another kernel: they aren't in an initramfs")
+        return self.cargo.initrd
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -134,10 +140,27 @@ class Pipeline:
             built=built,
             init=init,
             files=rootfs,
-            initramfs=pack_initramfs(rootfs, self.store),
+            cargo=plan.carrier.pack(rootfs, self.store),
             inspection=inspection,
             system_calls=system_call_names(headers.path),
         )
+
+    def objects(self, plan: Plan, tree: KernelTree, resolved: Resolved) -> Output:
+        """The compiled kernel that a plan's files can be linked with.
+
+        :raise BuildError: with the compiler's own lines.
+        """
+        carrier = plan.carrier
+        return compile_objects(
+            tree, resolved.config, required=carrier.wishes, placeholders=carrier.placeholders, store=self.store
+        )
+
+    def link(self, tree: KernelTree, objects: Output, cargo: Cargo, syscalls: Sequence[int]) -> KernelImage:
+        """The finished kernel, with these system calls kept if it leaves out any.
+
+        :raise BuildError: with the linker's own lines.
+        """
+        return link_image(tree, objects, cargo.files, digest=cargo.digest, store=self.store, syscalls=syscalls)
 
     def build(self, plan: Plan, *, variant: Variant | None = None) -> Image:
         """The image, in its folder below ``build/``.
@@ -150,14 +173,14 @@ class Pipeline:
         tree = self.tree(plan.kernel)
         resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
         contents = self.contents(plan)
-        objects = compile_objects(tree, resolved.config, store=self.store)
-        kernel = link_image(tree, objects, contents.archive, store=self.store, syscalls=contents.kept)
+        objects = self.objects(plan, tree, resolved)
+        kernel = self.link(tree, objects, contents.cargo, contents.kept)
         record = make_record(
             plan,
             kernel=_kernel_record(tree),
             symbols=resolved.count,
             folder=kernel.output.path,
-            parts=_part_sizes(kernel, contents),
+            parts=_part_sizes(plan, kernel, contents),
             inputs={output.name: output.digest for output in (*self.store.outputs,)},
             inspection=contents.inspection.to_json(contents.system_calls),
         )
@@ -196,7 +219,7 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
     }
 
 
-def _part_sizes(kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
+def _part_sizes(plan: Plan, kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
     built = contents.built.path
     files = (path for path in built.rglob("*") if path.is_file() and not path.is_relative_to(built / SYMBOLS))
@@ -204,7 +227,7 @@ def _part_sizes(kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
     return {
         "application": application,
         "init": (contents.init.path / "init").stat().st_size,
-        "initramfs": contents.archive.stat().st_size,
+        plan.carrier.name: contents.cargo.size_bytes,
         "vmlinux": kernel.vmlinux.stat().st_size,
         "bzImage": kernel.bzimage.stat().st_size,
     }

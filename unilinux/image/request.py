@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from unilinux.app.catalogue import App, Catalogue
@@ -13,6 +13,8 @@ from unilinux.image.entry import Entry, choose_entry, usual_entry
 from unilinux.image.kernels import on_kernel
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
+from unilinux.link.carrier import Carrier
+from unilinux.link.initramfs import Initramfs
 from unilinux.machine.compose import Machine, compose
 from unilinux.machine.spec import Forward, MachineSpec
 from unilinux.machine.target import DEFAULT_TARGET
@@ -41,6 +43,7 @@ class Plan:
     profile: Profile
     machine: Machine
     entry: Entry
+    carrier: Carrier = field(default_factory=Initramfs)
     kernel: str | None = None
     """A kernel of ``configs/kernels.toml``, or a tarball or folder of the user's; None: the usual one."""
 
@@ -91,7 +94,7 @@ class Plan:
         name = self.app.manifest.name
         layers = (
             self.profile.layer,
-            image_layer(),
+            image_layer(self.carrier),
             Layer(name=f"ring {self.entry.ring}", wishes=self.entry.wishes),
             Layer(name=f"machine {self.machine.spec.target}", wishes=self.machine.wishes),
             Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),

@@ -1,4 +1,4 @@
-"""Building a kernel in three steps: user headers, all objects, and the image with its initramfs.
+"""Building a kernel in three steps: user headers, all objects, and the image with the application's files.
 
 Only the last knows the application, and it compiles no kernel code: an
 application's change costs a relink.
@@ -19,27 +19,17 @@ import unilinux.kernel.make
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, ConfigError
-from unilinux.core.files import digest_bytes, digest_file, write_if_changed
+from unilinux.core.files import digest_bytes, write_if_changed
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, tool_versions, view
 from unilinux.kernel.source import KernelTree
 
-# Relative to the output folder. usr/Makefile takes a single file *.cpio as it is.
-INITRAMFS = "usr/unilinux.cpio"
-
 # The numbers of the system calls that stay, of a configuration with UNILINUX_SYSCALLS: this is the default of
-# UNILINUX_SYSCALLS_LIST. It is the application's, as the archive is, so that the objects serve all applications.
+# UNILINUX_SYSCALLS_LIST. It is the application's, as its files are, so that the objects serve all applications.
 SYSCALLS = "usr/unilinux.syscalls"
 
-REQUIRED: Mapping[str, str] = MappingProxyType(
-    {
-        "BLK_DEV_INITRD": "y",
-        "INITRAMFS_SOURCE": INITRAMFS,
-        "INITRAMFS_COMPRESSION_NONE": "y",  # vmlinux isn't compressed: unpacking would only cost time
-        "PVH": "y",
-    }
-)
-"""Kconfig symbols, without ``CONFIG_``, that a configuration must have to be built here."""
+REQUIRED: Mapping[str, str] = MappingProxyType({"PVH": "y"})
+"""Kconfig symbols, without ``CONFIG_``, that every configuration must have to be built here."""
 
 _CODE = (sys.modules[__name__], unilinux.kernel.make)
 # XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h): where a PVH loader enters.
@@ -119,21 +109,33 @@ def _all_but_headers(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if not name.endswith(".h") and not Path(folder, name).is_dir()]
 
 
-def compile_objects(tree: KernelTree, config: str, *, store: Store) -> Output:
+def compile_objects(
+    tree: KernelTree,
+    config: str,
+    *,
+    required: Mapping[str, str],
+    placeholders: Mapping[str, bytes],
+    store: Store,
+) -> Output:
     """Every object of a kernel with the ``.config`` text ``config``: all but the final link.
 
-    :raise ConfigError: ``config`` lacks what :data:`REQUIRED` asks for, or isn't what
-        the kernel's own Kconfig makes of it.
+    :param required: symbols and values, beside :data:`REQUIRED`, without which the application's files can't get in.
+    :param placeholders: contents that stand for those files meanwhile, by their names in the output folder.
+    :raise ConfigError: ``config`` lacks what is required, or isn't what the kernel's own Kconfig makes of it.
     :raise BuildError: with the compiler's own lines.
     """
     asked = parse_config(config)
-    missing = [f"{name}: must be {value}" for name, value in REQUIRED.items() if asked.get(name) != value]
+    needed = {**required, **REQUIRED}
+    missing = [f"{name}: must be {value}" for name, value in needed.items() if asked.get(name) != value]
     if missing:
         raise ConfigError("the kernel configuration lacks what every image needs", details=missing)
     step = Step(
         name="kernel-objects",
         label=f"compiling Linux {tree.release}",
-        spec={"tools": dict(tool_versions())},
+        spec={
+            "tools": dict(tool_versions()),
+            "placeholders": {name: digest_bytes(content) for name, content in placeholders.items()},
+        },
         inputs={"tree": tree.output.digest, "config": digest_bytes(config.encode())},
         code=_CODE,
         # An interrupted compile goes on where it was: kbuild rebuilds an object unless the command
@@ -143,16 +145,17 @@ def compile_objects(tree: KernelTree, config: str, *, store: Store) -> Output:
         resumable=True,
         by_key=True,
     )
-    return store.run(step, lambda space: _compile(space, tree, config))
+    return store.run(step, lambda space: _compile(space, tree, config, placeholders))
 
 
-def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
+def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapping[str, bytes]) -> None:
     tools = compiler_wrapper(space.scratch / "tools")
     place = view(tree.path, space.out)
     objects = place / OBJECTS
     # A newer file alone would make an interrupted build start over.
     write_if_changed(objects / ".config", config.encode())
-    write_if_changed(objects / INITRAMFS, _empty_cpio())
+    for name, content in placeholders.items():
+        write_if_changed(objects / name, content)
     write_if_changed(objects / SYSCALLS, system_call_list(()))
     label = f"compiling Linux {tree.release}"
     make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
@@ -168,15 +171,16 @@ def _compile(space: Workspace, tree: KernelTree, config: str) -> None:
 def link_image(
     tree: KernelTree,
     objects: Output,
-    initramfs: Path,
+    files: Mapping[str, Path],
     *,
+    digest: str,
     store: Store,
-    initramfs_digest: str | None = None,
     syscalls: Sequence[int] = (),
 ) -> KernelImage:
-    """Link the objects with an initramfs (a ``.cpio`` file) to the finished kernel.
+    """Link the objects with the application's files to the finished kernel.
 
-    :param initramfs_digest: SHA-256 of the file, if the caller knows it.
+    :param files: what a carrier has made of them, by the names in the output folder.
+    :param digest: what stands for the content of ``files``.
     :param syscalls: the numbers of the system calls that stay, for a configuration with ``UNILINUX_SYSCALLS``.
     :raise BuildError: with the linker's own lines; or the result has no PVH entry.
     """
@@ -184,20 +188,23 @@ def link_image(
         name="kernel-image",
         label=f"linking Linux {tree.release} with the application",
         spec={"syscalls": sorted(syscalls)},
-        inputs={"objects": objects.digest, "initramfs": initramfs_digest or digest_file(initramfs)},
+        inputs={"objects": objects.digest, "files": digest},
         code=_CODE,
     )
-    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, initramfs, syscalls)))
+    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, files, syscalls)))
 
 
-def _link(space: Workspace, tree: KernelTree, objects: Output, initramfs: Path, syscalls: Sequence[int]) -> None:
+def _link(
+    space: Workspace, tree: KernelTree, objects: Output, files: Mapping[str, Path], syscalls: Sequence[int]
+) -> None:
     tools = compiler_wrapper(space.scratch / "tools")
     # A copy, not hard links: some of the tools overwrite their output in place.
     copy_view(objects.path, space.scratch / "view")
     place = view(tree.path, space.scratch / "view")
     built = place / OBJECTS
     config = (built / ".config").read_text()
-    shutil.copyfile(initramfs, built / INITRAMFS)
+    for name, file in files.items():
+        shutil.copyfile(file, built / name)
     write_if_changed(built / SYSCALLS, system_call_list(syscalls))
     make(
         place,
@@ -248,12 +255,3 @@ def check_config(asked: str, got: str) -> None:
     ]
     if changed:
         raise ConfigError("the kernel's Kconfig made something else of the configuration", details=changed)
-
-
-def _empty_cpio() -> bytes:
-    """The shortest archive that the kernel accepts: the trailer, padded to a block of 512 bytes."""
-    name = b"TRAILER!!!\0"
-    # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-    numbers = (0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, len(name), 0)
-    entry = b"070701" + b"".join(b"%08X" % number for number in numbers) + name
-    return entry.ljust(512, b"\0")

@@ -1,94 +1,226 @@
 """A tree as a cpio archive (“newc”), the same bytes for the same tree.
 
-The format is in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst.
-Times are 0, the owner is root, inode numbers count from 1; device nodes are only
-records here, so that no root is needed to make them.
+The format is in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst,
+its reader is the kernel's init/initramfs.c. Times are 0, inode numbers count from 1;
+device nodes and owners are only records here, so that no root is needed to make them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import stat
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from unilinux.core import tree as tree_module
+from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
+from unilinux.link.carrier import Cargo
 
 ARCHIVE = "initramfs.cpio"
 LISTING = "initramfs.list"
 
+# Relative to the kernel's output folder. usr/Makefile takes a single file *.cpio as it is.
+_LINKED = "usr/unilinux.cpio"
 _TRAILER = "TRAILER!!!"
+# A number of the format has eight hexadecimal digits.
+_MOST = 0xFFFFFFFF
+# include/uapi/linux/limits.h: PATH_MAX, with the zero at the end, and NAME_MAX. What is longer the kernel leaves out.
+_LONGEST_PATH = 4096
+_LONGEST_NAME = 255
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Initramfs:
+    """The carrier that links an archive into the kernel, which unpacks it into memory when it starts."""
+
+    name: str = "initramfs"
+
+    @property
+    def wishes(self) -> Mapping[str, str]:
+        """See :class:`unilinux.link.carrier.Carrier`."""
+        return MappingProxyType(
+            {
+                "BLK_DEV_INITRD": "y",
+                "INITRAMFS_SOURCE": _LINKED,
+                "INITRAMFS_COMPRESSION_NONE": "y",  # vmlinux isn't compressed: unpacking would only cost time
+            }
+        )
+
+    @property
+    def placeholders(self) -> Mapping[str, bytes]:
+        """The shortest archive that the kernel accepts: the trailer, padded to a block of 512 bytes."""
+        return MappingProxyType({_LINKED: _header(0, _TRAILER.encode(), mode=0).ljust(512, b"\0")})
+
+    def pack(self, tree: Tree, store: Store) -> Cargo:
+        """See :class:`unilinux.link.carrier.Carrier`."""
+        packed = pack_initramfs(tree, store)
+        archive = packed.path / ARCHIVE
+        return Cargo(
+            files=MappingProxyType({_LINKED: archive}),
+            digest=packed.digest,
+            size_bytes=archive.stat().st_size,
+            initrd=archive,
+        )
 
 
 def pack_initramfs(tree: Tree, store: Store) -> Output:
-    """A folder with ``initramfs.cpio`` and ``initramfs.list``, one line per entry."""
+    """A folder with ``initramfs.cpio`` and ``initramfs.list``, one line per entry.
+
+    :raise ManifestError: the format, or the kernel that reads it, can't take an entry.
+    :raise BuildError: a file was changed while it was packed.
+    """
+    _require_fit(tree)
     lines = listing(tree)
+    digests = {entry.path: entry.digest for entry in tree.entries if isinstance(entry, File)}
     step = Step(
         name="initramfs",
         label="packing the initramfs",
         spec={"entries": lines},
-        inputs={entry.path: entry.digest for entry in tree.entries if isinstance(entry, File)},
+        inputs=digests,
         code=(sys.modules[__name__], tree_module),
     )
-    return store.run(step, lambda space: _pack(space, tree, lines))
+    return store.run(step, lambda space: _pack(space, tree, lines, digests))
 
 
 def listing(tree: Tree) -> tuple[str, ...]:
-    """One line per entry: kind, mode, path, and the link's target or the device's numbers."""
+    """One line per entry: kind, mode, path, the link's target or the device's numbers, and an owner other than root.
+
+    Line breaks and bytes that are no UTF-8 are escaped, as in a string of Python.
+    """
     return tuple(_line(entry) for entry in tree.entries)
 
 
 def archive_records(tree: Tree) -> Iterator[bytes]:
-    """The archive's bytes, record by record."""
+    """The archive's bytes, piece by piece."""
+    for data, _ in _records(tree):
+        yield data
+
+
+def _records(tree: Tree) -> Iterator[tuple[bytes, File | None]]:
+    """The archive's bytes, those of a file's content with that file."""
     number = 0
     for number, entry in enumerate(tree.entries, start=1):
-        yield _record(number, entry)
-    yield _header(number + 1, _TRAILER, mode=0, links=1)
+        yield from _record(number, entry)
+    yield _header(number + 1, _TRAILER.encode(), mode=0), None
 
 
-def _pack(space: Workspace, tree: Tree, lines: tuple[str, ...]) -> None:
+def _pack(space: Workspace, tree: Tree, lines: tuple[str, ...], digests: Mapping[str, str]) -> None:
+    found = {path: hashlib.sha256() for path in digests}
     with (space.out / ARCHIVE).open("wb") as file:
-        for record in archive_records(tree):
-            file.write(record)
-    (space.out / LISTING).write_text("".join(f"{line}\n" for line in lines))
+        for data, origin in _records(tree):
+            if origin is not None:
+                found[origin.path].update(data)
+            file.write(data)
+    changed = [path for path, digest in digests.items() if found[path].hexdigest() != digest]
+    if changed:
+        raise _changed(changed[0])
+    (space.out / LISTING).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _require_fit(tree: Tree) -> None:
+    problems = [f"{_shown(entry.path)}: {problem}" for entry in tree.entries for problem in _problems(entry)]
+    if problems:
+        raise ManifestError("an initramfs can't hold some of the image's files", details=problems)
+
+
+def _problems(entry: Entry) -> Iterator[str]:
+    name = _name(entry)
+    if len(name) >= _LONGEST_PATH:
+        yield f"the path has {len(name):,} bytes; Linux takes {_LONGEST_PATH - 1:,}"
+    longest = max(PurePosixPath(entry.path).parts, key=lambda part: len(os.fsencode(part)))
+    if len(os.fsencode(longest)) > _LONGEST_NAME:
+        yield f"a name in it has {len(os.fsencode(longest)):,} bytes; Linux takes {_LONGEST_NAME}"
+    if name == _TRAILER.encode() or b"\0" in name:
+        yield "the format has no such name"
+    if not (0 <= entry.uid <= _MOST and 0 <= entry.gid <= _MOST):
+        yield f"the owner {entry.uid}:{entry.gid} is no pair of numbers of 32 bits"
+    if isinstance(entry, File) and isinstance(entry.content, Path) and (size := entry.content.stat().st_size) > _MOST:
+        yield f"it has {size:,} bytes; the format takes files of less than 4 GiB"
+    if isinstance(entry, Symlink) and not 0 < len(os.fsencode(entry.target)) < _LONGEST_PATH:
+        yield f"the link's target has {len(os.fsencode(entry.target)):,} bytes; Linux takes 1 to {_LONGEST_PATH - 1:,}"
 
 
 def _line(entry: Entry) -> str:
+    owner = f" {entry.uid}:{entry.gid}" if entry.uid or entry.gid else ""
+    path = _shown(entry.path)
     match entry:
-        case Directory(path, mode):
-            return f"dir {mode:04o} {path}"
-        case File(path, _, mode):
-            return f"file {mode:04o} {path}"
-        case Symlink(path, target):
-            return f"slink 0777 {path} {target}"
-        case Device(path, kind, major, minor, mode):
-            return f"nod {mode:04o} {path} {kind} {major} {minor}"
+        case Directory(mode=mode):
+            return f"dir {mode:04o} {path}{owner}"
+        case File(mode=mode):
+            return f"file {mode:04o} {path}{owner}"
+        case Symlink(target=target):
+            return f"slink 0777 {path} {_shown(target)}{owner}"
+        case Device(kind=kind, major=major, minor=minor, mode=mode):
+            return f"nod {mode:04o} {path} {kind} {major} {minor}{owner}"
 
 
-def _record(number: int, entry: Entry) -> bytes:
-    name = entry.path.removeprefix("/")
+def _shown(path: str) -> str:
+    """A path on one line of UTF-8; one without odd characters is itself."""
+    return "".join(char if char.isprintable() and char != "\\" else ascii(char)[1:-1] for char in path)
+
+
+def _name(entry: Entry) -> bytes:
+    """As the archive has it: the bytes of a name that isn't UTF-8 stay what they are."""
+    return os.fsencode(entry.path.removeprefix("/"))
+
+
+def _record(number: int, entry: Entry) -> Iterator[tuple[bytes, File | None]]:
+    owner = (entry.uid, entry.gid)
+    name = _name(entry)
     match entry:
-        case Directory(_, mode):
-            return _header(number, name, mode=stat.S_IFDIR | mode, links=2)
-        case File(_, content, mode):
-            data = content.read_bytes() if isinstance(content, Path) else content
-            return _header(number, name, mode=stat.S_IFREG | mode, size=len(data)) + _padded(data)
-        case Symlink(_, target):
-            data = target.encode()
-            return _header(number, name, mode=stat.S_IFLNK | 0o777, size=len(data)) + _padded(data)
-        case Device(_, kind, major, minor, mode):
+        case Directory(mode=mode):
+            yield _header(number, name, mode=stat.S_IFDIR | mode, links=2, owner=owner), None
+        case File(content=content, mode=mode):
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            yield _header(number, name, mode=stat.S_IFREG | mode, size=size, owner=owner), None
+            written = 0
+            for data in _content(content):
+                written += len(data)
+                yield data, entry
+            if written != size:
+                raise _changed(entry.path)
+            yield bytes(-size % 4), None
+        case Symlink(target=target):
+            data = os.fsencode(target)
+            yield _header(number, name, mode=stat.S_IFLNK | 0o777, size=len(data), owner=owner) + _padded(data), None
+        case Device(kind=kind, major=major, minor=minor, mode=mode):
             type_bits = stat.S_IFCHR if kind == "c" else stat.S_IFBLK
-            return _header(number, name, mode=type_bits | mode, device=(major, minor))
+            yield _header(number, name, mode=type_bits | mode, device=(major, minor), owner=owner), None
+
+
+def _content(content: Path | bytes) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    with content.open("rb") as file:
+        while data := file.read(_CHUNK_BYTES):
+            yield data
+
+
+def _changed(path: str) -> BuildError:
+    return BuildError(f"the file for {path} was changed while it was packed", hint="run the same command again")
 
 
 def _header(
-    number: int, name: str, *, mode: int, links: int = 1, size: int = 0, device: tuple[int, int] = (0, 0)
+    number: int,
+    name: bytes,
+    *,
+    mode: int,
+    links: int = 1,
+    size: int = 0,
+    device: tuple[int, int] = (0, 0),
+    owner: tuple[int, int] = (0, 0),
 ) -> bytes:
-    encoded = name.encode() + b"\0"
-    owner, group, time, check = 0, 0, 0, 0
-    fields = (number, mode, owner, group, links, time, size, 0, 0, *device, len(encoded), check)
+    encoded = name + b"\0"
+    time, check = 0, 0
+    fields = (number, mode, *owner, links, time, size, 0, 0, *device, len(encoded), check)
     return _padded(b"070701" + b"".join(b"%08X" % field for field in fields) + encoded)
 
 

@@ -61,7 +61,7 @@ class _FailedError(Exception):
 class ImageBootTest:
     """Proves with the application's own manifest.
 
-    ``tick`` is the initramfs of an application that sleeps on a timer and ends: booted
+    ``tick`` holds the files of an application that sleeps on a timer and ends, as an initrd: booted
     in the same kernel, it shows what a server's answers don't, that the clock ticks.
     None if the application itself does so.
     """

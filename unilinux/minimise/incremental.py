@@ -8,7 +8,7 @@ the image that is kept in the end is made by the store, from nothing.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
 from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically, write_if_changed
 from unilinux.core.store import Output
-from unilinux.kernel.kbuild import INITRAMFS, SYSCALLS, check_config, system_call_list
+from unilinux.kernel.kbuild import SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
 from unilinux.minimise.result import Sizes
@@ -56,11 +56,11 @@ class IncrementalBuilder:
     """The builder for one application in ``folder``; made by :func:`incremental_builder`, which locks it."""
 
     def __init__(
-        self, folder: Path, tree: KernelTree, archive: Path, syscalls: Sequence[int], progress: Progress
+        self, folder: Path, tree: KernelTree, files: Mapping[str, Path], syscalls: Sequence[int], progress: Progress
     ) -> None:
         self._folder = folder
         self._tree = tree
-        self._archive = archive
+        self._files = files
         self._syscalls = syscalls
         self._progress = progress
         self._tools = compiler_wrapper(folder / _TOOLS)
@@ -74,7 +74,8 @@ class IncrementalBuilder:
             place = view(self._tree.path, self._folder / _VIEW)
             objects = place / OBJECTS
             write_if_changed(objects / ".config", config.encode())
-            write_if_changed(objects / INITRAMFS, self._archive.read_bytes())
+            for name, file in self._files.items():
+                write_if_changed(objects / name, file.read_bytes())
             write_if_changed(objects / SYSCALLS, system_call_list(self._syscalls))
             try:
                 label = f"compiling Linux {self._tree.release}"
@@ -109,13 +110,16 @@ def sizes_of(vmlinux: Path, bzimage: Path) -> Sizes:
 def incremental_builder(
     folder: Path,
     tree: KernelTree,
-    archive: Path,
+    files: Mapping[str, Path],
     *,
     seed: Callable[[], Output],
     progress: Progress,
     syscalls: Sequence[int] = (),
 ) -> Iterator[IncrementalBuilder]:
-    """A builder in ``folder``, which it locks, for an initramfs and the system calls that stay.
+    """A builder in ``folder``, which it locks, for one application.
+
+    :param files: the application's, as its carrier has packed them.
+    :param syscalls: the system calls that stay.
 
     One of another kernel tree is made anew from the objects of ``seed``.
 
@@ -131,4 +135,4 @@ def incremental_builder(
                 remove_tree(folder / _VIEW)
                 copy_view(seed().path, folder / _VIEW)
                 write_atomically(marker, tree.output.digest)
-            yield IncrementalBuilder(folder, tree, archive, syscalls, progress)
+            yield IncrementalBuilder(folder, tree, files, syscalls, progress)

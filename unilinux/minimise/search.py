@@ -16,9 +16,9 @@ from unilinux.image.request import Plan, Request, make_plan
 from unilinux.kconfig.resolved import Resolved
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying, varying
-from unilinux.kernel.kbuild import compile_objects, link_image
 from unilinux.kernel.make import tool_versions
 from unilinux.kernel.source import KernelTree
+from unilinux.link.carrier import Cargo
 from unilinux.minimise.boot_test import ImageBootTest
 from unilinux.minimise.candidates import kept_here, option_symbols, options, removals
 from unilinux.minimise.incremental import Built, incremental_builder, sizes_of
@@ -76,18 +76,18 @@ def minimise(job: Job) -> Outcome:
     tree = pipeline.tree(plan.kernel)
     contents = pipeline.contents(plan)
     clock = _clock(job)
-    tick = clock.archive if clock else None
+    tick = clock.initrd if clock else None
     syscalls = sorted({*contents.kept, *(clock.kept if clock else ())})
     original = pipeline.config(plan)
-    context = _context(plan, tree, contents.archive, tick, syscalls)
+    context = _context(plan, tree, contents.cargo.digest, tick, syscalls)
     journal = Journal(job.folder / "journal.jsonl", context)
     boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=job.folder / "boots", tick=tick)
     with (
         incremental_builder(
             job.folder / "builder",
             tree,
-            contents.archive,
-            seed=lambda: compile_objects(tree, original.config, store=pipeline.store),
+            contents.cargo.files,
+            seed=lambda: pipeline.objects(plan, tree, original),
             progress=job.progress,
             syscalls=syscalls,
         ) as builder,
@@ -97,7 +97,7 @@ def minimise(job: Job) -> Outcome:
             job.folder / "baseline.json",
             f"{context} {original.digest}",
             lambda: find_baseline(
-                lambda: _original(pipeline, tree, original, contents.archive, syscalls), boot_test, job.progress
+                lambda: _original(job, tree, original, contents.cargo, syscalls), boot_test, job.progress
             ),
             job.progress,
         )
@@ -133,10 +133,10 @@ def _shrink(
     )
 
 
-def _original(pipeline: Pipeline, tree: KernelTree, config: Resolved, archive: Path, syscalls: Sequence[int]) -> Built:
+def _original(job: Job, tree: KernelTree, config: Resolved, cargo: Cargo, syscalls: Sequence[int]) -> Built:
     """The original out of the store: the builder compiles nothing that the first trial would undo."""
-    objects = compile_objects(tree, config.config, store=pipeline.store)
-    image = link_image(tree, objects, archive, store=pipeline.store, syscalls=syscalls)
+    objects = job.pipeline.objects(job.plan, tree, config)
+    image = job.pipeline.link(tree, objects, cargo, syscalls)
     return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, image.bzimage))
 
 
@@ -168,14 +168,14 @@ def _clock(job: Job) -> Contents | None:
     return job.pipeline.contents(make_plan(request, job.pipeline.layout))
 
 
-def _context(plan: Plan, tree: KernelTree, archive: Path, tick: Path | None, syscalls: Sequence[int]) -> str:
+def _context(plan: Plan, tree: KernelTree, files: str, tick: Path | None, syscalls: Sequence[int]) -> str:
     """Stands for all that a result depends on, besides the configuration."""
     manifest = plan.app.manifest
     whole = {
         "rules": _RULES,
         "tree": tree.output.digest,
         "tools": dict(tool_versions()),
-        "initramfs": digest_file(archive),
+        "files": files,
         "syscalls": list(syscalls),
         "tick": digest_file(tick) if tick else None,
         "checks": [check.model_dump(mode="json") for check in manifest.all_checks],

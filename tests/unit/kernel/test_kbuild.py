@@ -9,18 +9,30 @@ import pytest
 
 from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
 from unilinux.core.errors import BuildError, ConfigError
+from unilinux.core.files import digest_bytes
 from unilinux.core.store import Output
-from unilinux.kernel.kbuild import compile_objects, install_headers, link_image, parse_config
+from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image, parse_config
+from unilinux.kernel.source import KernelTree
+from unilinux.link.initramfs import Initramfs
+
+CARRIER = Initramfs()
 
 
 def compile_it(workshop: Workshop, config: str = CONFIG) -> Output:
-    return compile_objects(workshop.tree(), config, store=workshop.store)
+    return compile_objects(
+        workshop.tree(), config, required=CARRIER.wishes, placeholders=CARRIER.placeholders, store=workshop.store
+    )
 
 
-def initramfs(workshop: Workshop, content: bytes) -> Path:
+def link(
+    workshop: Workshop, tree: KernelTree, objects: Output, content: bytes, syscalls: tuple[int, ...] = ()
+) -> KernelImage:
     path = workshop.root / "initramfs.cpio"
     path.write_bytes(content)
-    return path
+    (name,) = CARRIER.placeholders
+    return link_image(
+        tree, objects, {name: path}, digest=digest_bytes(content), store=workshop.store, syscalls=syscalls
+    )
 
 
 def log_of(workshop: Workshop, step: str) -> str:
@@ -35,7 +47,7 @@ def test_headers(workshop: Workshop) -> None:
 
 def test_linking_compiles_nothing_and_takes_the_initramfs(workshop: Workshop) -> None:
     objects = compile_it(workshop)
-    image = link_image(workshop.tree(), objects, initramfs(workshop, b"the application" * 9), store=workshop.store)
+    image = link(workshop, workshop.tree(), objects, b"the application" * 9)
     assert b"the application" in image.vmlinux.read_bytes()
     assert b"the application" in image.bzimage.read_bytes()
     assert "kernel_exit" in image.system_map.read_text()
@@ -47,19 +59,19 @@ def test_linking_compiles_nothing_and_takes_the_initramfs(workshop: Workshop) ->
 
 def test_another_initramfs_is_another_image_of_the_same_objects(workshop: Workshop) -> None:
     tree, objects = workshop.tree(), compile_it(workshop)
-    first = link_image(tree, objects, initramfs(workshop, b"1"), store=workshop.store)
-    second = link_image(tree, objects, initramfs(workshop, b"2"), store=workshop.store)
-    again = link_image(tree, objects, initramfs(workshop, b"1"), store=workshop.store)
+    first = link(workshop, tree, objects, b"1")
+    second = link(workshop, tree, objects, b"2")
+    again = link(workshop, tree, objects, b"1")
     assert first.output.digest != second.output.digest
     assert again.output.path == first.output.path
     assert again.output.cached
 
 
 def test_the_system_calls_that_stay_are_the_links_affair(workshop: Workshop) -> None:
-    tree, objects, archive = workshop.tree(), compile_it(workshop), initramfs(workshop, b"1")
-    all_of_them = link_image(tree, objects, archive, store=workshop.store)
-    some = link_image(tree, objects, archive, store=workshop.store, syscalls=(60, 1))
-    again = link_image(tree, objects, archive, store=workshop.store, syscalls=(1, 60))
+    tree, objects, archive = workshop.tree(), compile_it(workshop), b"1"
+    all_of_them = link(workshop, tree, objects, archive)
+    some = link(workshop, tree, objects, archive, syscalls=(60, 1))
+    again = link(workshop, tree, objects, archive, syscalls=(1, 60))
     assert all_of_them.output.key != some.output.key
     assert again.output.cached
     assert "  KEPT    1 60" in log_of(workshop, "kernel-image")
@@ -69,7 +81,7 @@ def test_same_bytes_wherever_the_cache_lies(workshop: Workshop, tmp_path: Path) 
     other = make_workshop(tmp_path / "other", tmp_path / "another-cache")
     digests = []
     for each in (workshop, other):
-        image = link_image(each.tree(), compile_it(each), initramfs(each, b"app"), store=each.store)
+        image = link(each, each.tree(), compile_it(each), b"app")
         digests.append(image.output.digest)
         assert str(each.root).encode() not in image.debug.read_bytes()
     assert digests[0] == digests[1]
@@ -129,7 +141,7 @@ def test_image_without_pvh_entry(workshop: Workshop) -> None:
     workshop.write_patches(one=("init/main.c", "4, 4, 18", "4, 4, 17"))
     objects = compile_it(workshop)
     with pytest.raises(BuildError, match="no PVH entry"):
-        link_image(workshop.tree(), objects, initramfs(workshop, b"app"), store=workshop.store)
+        link(workshop, workshop.tree(), objects, b"app")
 
 
 def test_patched_tree_and_configuration_count(workshop: Workshop) -> None:

@@ -36,7 +36,7 @@ def seed(tmp_path: Path, text: str) -> Output:
 
 
 def test_a_bench_starts_from_the_stores_objects_once(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "builder", tmp_path / "app.cpio"
+    folder, archive = tmp_path / "builder", {"usr/app.cpio": tmp_path / "app.cpio"}
     with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
         mine = folder / "view" / OBJECTS / "fork.o"
         mine.write_text("changed")
@@ -49,7 +49,7 @@ def test_a_bench_starts_from_the_stores_objects_once(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "builder", tmp_path / "app.cpio"
+    folder, archive = tmp_path / "builder", {"usr/app.cpio": tmp_path / "app.cpio"}
 
     def dies() -> Output:
         (folder / "view" / OBJECTS).mkdir(parents=True)
@@ -69,7 +69,7 @@ def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
 def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = tmp_path / "app.cpio"
+    archive = {"usr/app.cpio": tmp_path / "app.cpio"}
     with incremental_builder(
         tmp_path / "b", tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
     ) as one:
@@ -89,7 +89,7 @@ def test_a_compiler_that_found_the_disk_full_says_nothing_about_the_configuratio
     monkeypatch.setattr(incremental, "make", full)
     (tmp_path / "app.cpio").write_bytes(b"cpio")
     (tmp_path / "linux" / "usr").mkdir(parents=True)
-    folder, archive = tmp_path / "b", tmp_path / "app.cpio"
+    folder, archive = tmp_path / "b", {"usr/app.cpio": tmp_path / "app.cpio"}
     with incremental_builder(
         folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
     ) as one:
