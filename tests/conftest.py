@@ -10,7 +10,7 @@ import pytest
 
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.source import find_kernel
 from unilinux.kernel.source import kernel_tree as unpacked
@@ -36,7 +36,7 @@ def unpacked_kernel(name: str | None = None) -> Path:
     """The patched source tree of a kernel, the usual one by default, in the user's own cache; it is only read."""
     layout = Layout.of(PROJECT, os.environ)
     progress = Progress(NullSink())
-    store = Store(layout.store, logs=layout.logs, progress=progress)
+    store = LocalStore(layout.store, logs=layout.logs, progress=progress)
     return unpacked(find_kernel(layout, name), fetcher=Fetcher(layout, progress), store=store).path
 
 

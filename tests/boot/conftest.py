@@ -13,7 +13,7 @@ import pytest
 
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.record import Image
@@ -49,7 +49,7 @@ class Workshop:
         progress = Progress(NullSink())
         return Pipeline(
             layout=self.layout,
-            store=Store(self.layout.store, logs=self.layout.logs, progress=progress),
+            store=LocalStore(self.layout.store, logs=self.layout.logs, progress=progress),
             fetcher=Fetcher(self.layout, progress),
             jobs=os.cpu_count() or 1,
         )

@@ -18,7 +18,7 @@ from unilinux.core.errors import CheckError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.files import remove_tree
 from unilinux.core.layout import Layout
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.source import find_kernel, kernel_tree
 
@@ -114,7 +114,7 @@ def burning(project: Path) -> Iterator[Callable[[], None]]:
 
     def tree() -> Any:
         progress = Progress(NullSink())
-        store = Store(layout.store, logs=layout.logs, progress=progress)
+        store = LocalStore(layout.store, logs=layout.logs, progress=progress)
         return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, progress), store=store)
 
     def add() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.boot.conftest import ENGINE, Workshop
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.image.record import Image
 from unilinux.measure.boot.boots import booted, counted_boot, debugged, disagreements, to_the_end
 from unilinux.measure.boot.counter import build_plugin
@@ -27,7 +27,7 @@ TIMEOUT_S = 120
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugin")
-    return build_plugin(Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink())))
+    return build_plugin(LocalStore(folder / "store", logs=folder / "logs", progress=Progress(NullSink())))
 
 
 @pytest.fixture

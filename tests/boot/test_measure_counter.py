@@ -9,7 +9,7 @@ import pytest
 from unilinux.core import command
 from unilinux.core.errors import CommandError
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.measure.boot.counter import Counts, Plan, Watch, build_plugin, counting, read_counts
 from unilinux.vm.engine import InstructionClock
 from unilinux.vm.qemu.arguments import clock_arguments, plugin_arguments
@@ -75,7 +75,7 @@ last:
 @pytest.fixture(scope="module")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugin")
-    return build_plugin(Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink())))
+    return build_plugin(LocalStore(folder / "store", logs=folder / "logs", progress=Progress(NullSink())))
 
 
 def guest(folder: Path, source: str) -> tuple[Path, dict[str, int]]:

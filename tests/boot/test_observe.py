@@ -10,7 +10,7 @@ import pytest
 from tests.boot.conftest import ENGINE, Workshop
 from unilinux.core.errors import UsageError, VerifyError
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.image.record import Image
 from unilinux.observe.observe import Observation
 from unilinux.observe.usage import Usage
@@ -22,7 +22,7 @@ def observation(workshop: Workshop, folder: Path, app: str) -> Observation:
     """One in a store of its own, so that it really boots."""
     image: Image = workshop.build(app, profile="server", ring=3)
     plan = image.plan.forwarding(image.plan.app.manifest.run.ports)
-    store = Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
+    store = LocalStore(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
     return Observation(image=replace(image, plan=plan), engine=ENGINE, evidence=folder / "evidence", store=store)
 
 
@@ -68,7 +68,7 @@ def test_an_application_that_fails_is_not_observed(workshop: Workshop, tmp_path:
 
 
 def test_a_gate_cannot_be_watched(hello_image: Image, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     with pytest.raises(UsageError, match="calls the kernel by functions"):
         Observation(image=hello_image, engine=ENGINE, evidence=tmp_path, store=store).run()
 

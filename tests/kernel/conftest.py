@@ -9,6 +9,7 @@ import pytest
 
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
@@ -24,7 +25,7 @@ def layout() -> Layout:
 
 @pytest.fixture(scope="session")
 def store(layout: Layout) -> Store:
-    return Store(layout.store, logs=layout.logs, progress=Progress(NullSink()))
+    return LocalStore(layout.store, logs=layout.logs, progress=Progress(NullSink()))
 
 
 @pytest.fixture(scope="session")

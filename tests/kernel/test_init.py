@@ -10,6 +10,7 @@ from unilinux.app.catalogue import load_catalogue
 from unilinux.app.init.compile import SIZE_LIMIT_BYTES, build_init
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Store
 from unilinux.kernel.kbuild import install_headers
 from unilinux.kernel.source import KernelTree
@@ -31,7 +32,7 @@ def test_init_is_small_static_and_reproducible(
     app = load_catalogue(layout.apps).find(name)
     digests = set()
     for place in ("one", "another place"):
-        store = Store(tmp_path / place, logs=tmp_path / "logs", progress=Progress(NullSink()))
+        store = LocalStore(tmp_path / place, logs=tmp_path / "logs", progress=Progress(NullSink()))
         output = build_init(app, kernel=tree.path, headers=headers.path, headers_digest=headers.digest, store=store)
         digests.add(output.digest)
         program = (output.path / "init").read_bytes()

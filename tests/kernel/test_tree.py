@@ -10,6 +10,7 @@ import pytest
 
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
@@ -45,7 +46,7 @@ def cpio(path: Path, size_bytes: int) -> Path:
 def link(layout: Layout, where: Path, tree: KernelTree, objects: Output, size_bytes: int) -> tuple[KernelImage, str]:
     """Link in a store of its own; the image, and the log."""
     where.mkdir()
-    store = Store(where / "store", logs=where / "logs", progress=Progress(NullSink()))
+    store = LocalStore(where / "store", logs=where / "logs", progress=Progress(NullSink()))
     (name,) = CARRIER.placeholders
     files = {name: cpio(where / "x.cpio", size_bytes)}
     image = link_image(tree, objects, files, digest=f"{size_bytes}", store=store)

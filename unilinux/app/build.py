@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from unilinux.app.catalogue import App
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
-from unilinux.core.files import digest_file
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.elf.file import is_elf
 from unilinux.fetch.unpack import unpack
@@ -53,9 +51,8 @@ def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, stor
         inputs={
             "toolchain": toolchain.digest,
             **{f"tarball:{tarball.file}": tarball.sha256 for tarball in source.tarballs},
-            **{f"local:{name}": digest_file(app.folder / name) for name in source.files},
         },
-        code=(sys.modules[__name__],),
+        files={f"local:{name}": app.folder / name for name in source.files},
     )
     return store.run(step, lambda space: _make(space, app, tarballs, toolchain.path, jobs))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from unilinux.app.manifest import Manifest
@@ -14,18 +13,13 @@ from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Step, Workspace
 from unilinux.machine.qemu import machine_arguments
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.measure.boot import boots, counter, kernel, stages
 from unilinux.measure.boot.kernel import read_kernel
-from unilinux.measure.budget import costs
 from unilinux.measure.budget.costs import Costs
-from unilinux.measure.memory import least, occupancy
 from unilinux.measure.memory.least import least_memory_near
-from unilinux.measure.size import size
 from unilinux.vm.choose import native_engine
 from unilinux.vm.engine import Engine
 from unilinux.vm.qemu.version import qemu_version
 
-_CODE = (sys.modules[__name__], boots, costs, counter, kernel, least, occupancy, size, stages)
 _FILE = "costs.json"
 _MIB = 1 << 20
 _PATIENCE = 10
@@ -53,7 +47,6 @@ def costs_of(here: Session, specimen: Specimen, *, guess_mib: int = 0, timeout_s
             "qemu": qemu_version(),
         },
         inputs={name: digest_file(specimen.image.folder / name) for name in ("vmlinux", "bzImage", "System.map")},
-        code=_CODE,
     )
 
     def measure(space: Workspace) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.report.choose import choose_sink
@@ -38,7 +39,7 @@ class Session:
 
     def new_store(self) -> Store:
         """The store of build steps; it remembers which ones this run went through."""
-        return Store(self.layout.store, logs=self.layout.logs, progress=self.progress)
+        return LocalStore(self.layout.store, logs=self.layout.logs, progress=self.progress)
 
     def new_fetcher(self) -> Fetcher:
         """Verified downloads."""

@@ -223,5 +223,5 @@ def sizes(here: Session, folder: Path, inputs: dict[str, str]) -> Size:
 
     Object files are told apart as long as the cache has them.
     """
-    archive = here.layout.store / "kernel-objects" / inputs.get("kernel-objects", "-") / "out" / OBJECTS / "vmlinux.a"
-    return measure_size(folder / "vmlinux.debug", archive if archive.exists() else None)
+    objects = here.new_store().lookup("kernel-objects", inputs.get("kernel-objects", ""))
+    return measure_size(folder / "vmlinux.debug", objects.path / OBJECTS / "vmlinux.a" if objects else None)

@@ -87,25 +87,56 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None], *, remove: bool = False) -> Iterator[None]:
     """Hold an exclusive lock, together with the commands that run meanwhile.
 
-    The kernel lets go of it when the last of them has ended, however they end: after a
+    The kernel releases it when the last of them has ended, however they end: after a
     ``kill -9`` of this process nobody starts anew beside what is still at work.
-    ``waiting`` is called when somebody else holds it, before this call waits.
+    ``waiting`` is called when another run holds it, before this call waits.
+    With ``remove`` the file goes when the lock is released; those who wait for it get a new one.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    os.set_inheritable(descriptor, True)  # noqa: FBT003 - os names it so
+    descriptor = _lock(path, waiting)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.set_inheritable(descriptor, True)  # noqa: FBT003 - os names it so
         yield
     finally:
+        if remove:
+            path.unlink(missing_ok=True)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _lock(path: Path, waiting: Callable[[], None]) -> int:
+    """A descriptor of the file that is at ``path`` now, locked: whoever removes lock files makes no second holder."""
+    told = False
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        except FileNotFoundError:  # the folder has just been removed
+            continue
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    waiting()
+                    told = True
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if is_file_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def is_file_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still is the one that its path names."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def digest_bytes(data: bytes) -> str:
@@ -137,6 +168,20 @@ def digest_tree(root: Path) -> str:
             kind = "x" if status.st_mode & stat.S_IXUSR else "f"
             body = digest_file(path)
         hasher.update(f"{kind}\0{name}\0{body}\n".encode(errors="surrogateescape"))
+    return hasher.hexdigest()
+
+
+def digest_shape(root: Path) -> str:
+    """SHA-256 over the sorted names, modes, sizes, times and link targets below ``root``: reads no file."""
+    hasher = hashlib.sha256()
+    for path in sorted_tree(root):
+        status = path.lstat()
+        name = path.relative_to(root).as_posix()
+        if stat.S_ISREG(status.st_mode):
+            body = f"{status.st_mode:o} {status.st_size} {status.st_mtime_ns}"
+        else:
+            body = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+        hasher.update(f"{name}\0{body}\n".encode(errors="surrogateescape"))
     return hasher.hexdigest()
 
 

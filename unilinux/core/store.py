@@ -1,49 +1,30 @@
 """Content-addressed build steps: the same inputs are never built twice.
 
-The key of a step is the SHA-256 of the canonical JSON of *all* that goes into
-it. Outputs are built beside, published by one rename, and read-only from then
-on; a lock per key lets concurrent runs share the work. There are no stamp
-files: a folder under its key is complete, or it isn't there.
+This module says what a step, its output and a store are. The store on this host's disk
+is :class:`unilinux.core.localstore.LocalStore`; it may be given a :class:`RemoteStore`.
+Nobody but these knows where an output lies before it is handed out.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
 import json
-import os
-import stat
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from unilinux.core.events import Progress, StepHandle
-from unilinux.core.files import (
-    digest_bytes,
-    digest_tree,
-    explained_disk_errors,
-    locked,
-    remove_tree,
-    write_atomically,
-)
-
-_META = "meta.json"
-_OUT = "out"
-_WAITING = "waiting for another run that makes the same"
+from unilinux.core.files import digest_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What a build step is made from; everything that can change its output is in here.
 
-    ``spec`` is plain JSON data. ``inputs`` are digests of other outputs or files,
-    by the role that they play. ``code`` are the modules whose code makes the
-    output: they count by their syntax tree, so a comment rebuilds nothing.
+    ``spec`` is plain JSON data. ``inputs`` are digests of other outputs, ``files`` are files and
+    folders of this host that the action reads, both by the role that they play. The store
+    digests ``files`` itself, and sees to it that they don't change until the step is done.
+    The code that makes the output needs no mention: the store finds it (:mod:`unilinux.core.code`).
     ``resumable`` keeps the work folder of an interrupted run for the next one.
     ``by_key`` names the output by its key rather than by hashing its content,
     for trees too large to hash and for those that a change always changes.
@@ -53,18 +34,22 @@ class Step:
     label: str
     spec: Mapping[str, Any]
     inputs: Mapping[str, str] = field(default_factory=dict)
-    code: Sequence[ModuleType] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
     resumable: bool = False
     by_key: bool = False
 
-    @property
-    def key(self) -> str:
-        """SHA-256, hexadecimal, of the canonical JSON of this value."""
+    def key(self, *, files: Mapping[str, str] | None = None, code: str = "") -> str:
+        """SHA-256, hexadecimal, of the canonical JSON of this value.
+
+        :param files: the digests of :attr:`files`.
+        :param code: the digest of the code that makes the output.
+        """
         whole = {
             "name": self.name,
             "spec": self.spec,
             "inputs": dict(self.inputs),
-            "code": [code_digest(module) for module in self.code],
+            "files": dict(files or {}),
+            "code": code,
             "by_key": self.by_key,
         }
         return digest_bytes(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode())
@@ -72,7 +57,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A finished step: ``path`` is a read-only folder, ``digest`` stands for its content."""
+    """A finished step: ``path`` is a read-only folder, ``digest`` stands for its content.
+
+    Nothing in it names the place where it lies. ``lease`` keeps the output from being
+    evicted as long as this value, or the store, is alive.
+    """
 
     name: str
     key: str
@@ -80,6 +69,7 @@ class Output:
     digest: str
     cached: bool
     seconds: float
+    lease: object = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,92 +86,46 @@ class Workspace:
     step: StepHandle
 
 
-class Store:
-    """Finished steps below ``root``: ``NAME/KEY/out`` beside ``NAME/KEY/meta.json``."""
+Action = Callable[[Workspace], None]
 
-    def __init__(self, root: Path, *, logs: Path, progress: Progress) -> None:
-        self._root = root
-        self._logs = logs
-        self._progress = progress
-        self.outputs: list[Output] = []
+
+class Store(Protocol):
+    """Finished steps. May be used by several threads at once."""
 
     @property
     def progress(self) -> Progress:
         """Where the steps are told of; for what else there is to say while building."""
-        return self._progress
 
-    def run(self, step: Step, action: Callable[[Workspace], None]) -> Output:
+    @property
+    def outputs(self) -> Sequence[Output]:
+        """The outputs that this object gave so far, in order."""
+
+    def run(self, step: Step, action: Action) -> Output:
         """The step's output, made by ``action`` unless it is there already.
 
-        :raise HostError: the disk is full or read-only. Whatever ``action`` raises
-            passes through; nothing half-made is ever published.
+        :raise HostError: the disk is full or read-only, a file may not be read or written, or one
+            of the step's files or of UniLinux's own code changed meanwhile. Whatever
+            ``action`` raises passes through; nothing half-made is ever published.
         """
-        key = step.key
-        home = self._root / step.name / key
-        with self._progress.step(step.name, step.label) as handle:
-            found = self._finished(step, key, home)
-            if found is None:
-                with explained_disk_errors(self._root):
-                    (self._root / step.name).mkdir(parents=True, exist_ok=True)
-                    with locked(self._root / step.name / f"{key}.lock", lambda: handle.detail(_WAITING)):
-                        found = self._finished(step, key, home) or self._make(step, key, home, handle, action)
-            if found.cached:
-                handle.cached()
-        self.outputs.append(found)
-        return found
 
-    def _finished(self, step: Step, key: str, home: Path) -> Output | None:
-        try:
-            meta = json.loads((home / _META).read_text())
-            return Output(step.name, key, home / _OUT, meta["digest"], cached=True, seconds=0.0)
-        except (FileNotFoundError, ValueError, KeyError):  # not made, or damaged from outside: made again
-            return None
+    def lookup(self, name: str, key: str) -> Output | None:
+        """The output of the step of that name with that key, if the store has it."""
 
-    def _make(
-        self, step: Step, key: str, home: Path, handle: StepHandle, action: Callable[[Workspace], None]
-    ) -> Output:
-        began = time.monotonic()
-        work = home.with_name(f"{key}.work")
-        remove_tree(home)  # what is not finished here was damaged from outside
-        if not step.resumable or (work / _META).exists():  # with it, the files may be read-only already
-            remove_tree(work)
-        log = self._logs / f"{step.name}-{key[:12]}.log"
-        self._logs.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
-        space = Workspace(work / _OUT, work / "scratch", log, handle)
-        space.out.mkdir(parents=True, exist_ok=True)
-        space.scratch.mkdir(parents=True, exist_ok=True)
-        try:
-            action(space)
-            remove_tree(space.scratch)
-            digest = key if step.by_key else digest_tree(space.out)
-            seconds = time.monotonic() - began
-            meta = {"name": step.name, "key": key, "digest": digest, "seconds": round(seconds, 3), "spec": step.spec}
-            meta["inputs"] = dict(step.inputs)
-            write_atomically(work / _META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
-            _make_read_only(space.out)
-            os.rename(work, home)
-        except BaseException:
-            if not step.resumable:
-                remove_tree(work)
-            raise
-        return Output(step.name, key, home / _OUT, digest, cached=False, seconds=seconds)
+    def verify(self, output: Output) -> bool:
+        """Whether an output still is what was made. Reads all of it, but only names and sizes if it is ``by_key``."""
 
 
-def _make_read_only(root: Path) -> None:
-    for folder, _, files in os.walk(root):
-        for name in files:
-            path = os.path.join(folder, name)
-            mode = os.lstat(path).st_mode
-            if stat.S_ISREG(mode):
-                os.chmod(path, stat.S_IMODE(mode) & ~0o222)
+class RemoteStore(Protocol):
+    """Another place that has finished steps: a folder of another host, a service.
 
+    What it gives is not trusted to have come whole: the local store computes its digest.
+    """
 
-@cache
-def code_digest(module: ModuleType) -> str:
-    """SHA-256 of a module's syntax tree without its docstrings: what it does, not how it reads."""
-    tree = ast.parse(inspect.getsource(module))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    def get(self, name: str, key: str, target: Path) -> bool:
+        """Bring an output to the empty folder ``target``, as :meth:`put` saw it, times and modes included.
+
+        Whether there was one. Anything that goes wrong may be raised as :class:`OSError`: then it is built here.
+        """
+
+    def put(self, name: str, key: str, folder: Path) -> None:
+        """Take a finished output: ``folder`` has ``meta.json`` and ``out/``, which may only be read."""

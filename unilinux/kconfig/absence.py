@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.core.files import write_atomically
 from unilinux.core.store import Step, Store, Workspace
-from unilinux.kconfig import describe, explain, reasons, resolve, solve, toolchain, variation, varying
+from unilinux.kconfig import resolve, toolchain, varying
 from unilinux.kconfig.explain import Explanation
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.wish import Layer
 
-_CODE = (sys.modules[__name__], describe, explain, reasons, resolve, solve, variation, varying)
 _FILE = "absence.json"
 
 
@@ -54,7 +52,6 @@ def absence(tree: Path, tree_digest: str, layers: Sequence[Layer], symbol: str, 
             "versions": toolchain.Toolchain().identify(),
         },
         inputs={"tree": tree_digest},
-        code=_CODE,
     )
     output = store.run(step, lambda space: _ask(space, tree, layers, name))
     data = json.loads((output.path / _FILE).read_text(encoding="utf-8"))

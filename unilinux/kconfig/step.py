@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unilinux.core.store import Step, Workspace
-from unilinux.kconfig import base, layers, linux, reasons, resolve, resolved, solve, toolchain, wish, worker
-
-# Whatever of our code has a part in .config and resolved.json.
-_CODE = (base, layers, linux, reasons, resolve, resolved, solve, toolchain, wish, worker)
+from unilinux.kconfig import linux, resolve, toolchain, wish
 
 
 def config_step(asked: Sequence[wish.Layer], *, tree_digest: str, tools: toolchain.Toolchain | None = None) -> Step:
@@ -32,7 +29,6 @@ def config_step(asked: Sequence[wish.Layer], *, tree_digest: str, tools: toolcha
             "kconfiglib": linux.PARSER_VERSION,
         },
         inputs={"tree": tree_digest},
-        code=_CODE,
     )
 
 

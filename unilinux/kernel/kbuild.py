@@ -9,19 +9,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-import unilinux.kernel.make
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, ConfigError
 from unilinux.core.files import digest_bytes, write_if_changed
 from unilinux.core.store import Output, Step, Store, Workspace
-from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, tool_versions, view
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, remove_links, tool_versions, view
 from unilinux.kernel.source import KernelTree
 
 # The numbers of the system calls that stay, of a configuration with UNILINUX_SYSCALLS: this is the default of
@@ -31,7 +29,6 @@ SYSCALLS = "usr/unilinux.syscalls"
 REQUIRED: Mapping[str, str] = MappingProxyType({"PVH": "y"})
 """Kconfig symbols, without ``CONFIG_``, that every configuration must have to be built here."""
 
-_CODE = (sys.modules[__name__], unilinux.kernel.make)
 # XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h): where a PVH loader enters.
 _PVH_NOTE = re.compile(r"^\s*Xen\s+0x\w+\s+.*\(0x0*12\)", re.MULTILINE)
 # What linking makes anew each time, so that it isn't copied in vain.
@@ -90,7 +87,6 @@ def install_headers(tree: KernelTree, *, store: Store) -> Output:
         label=f"headers of Linux {tree.release}",
         spec={},
         inputs={"tree": tree.output.digest},
-        code=_CODE,
     )
 
     def action(space: Workspace) -> None:
@@ -137,7 +133,6 @@ def compile_objects(
             "placeholders": {name: digest_bytes(content) for name, content in placeholders.items()},
         },
         inputs={"tree": tree.output.digest, "config": digest_bytes(config.encode())},
-        code=_CODE,
         # An interrupted compile goes on where it was: kbuild rebuilds an object unless the command
         # in its .cmd file is the one it would run, and writes that file only after the command
         # has succeeded. The tree, the configuration and the tools can't have changed: they are in
@@ -166,6 +161,7 @@ def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapp
     # objtool stays for configurations whose link calls it; what it was made of may go.
     for path in (objects / "tools").rglob("*.[oa]"):
         path.unlink()
+    remove_links(place)  # an output names no other place; whoever works with it calls view() again
 
 
 def link_image(
@@ -189,7 +185,6 @@ def link_image(
         label=f"linking Linux {tree.release} with the application",
         spec={"syscalls": sorted(syscalls)},
         inputs={"objects": objects.digest, "files": digest},
-        code=_CODE,
     )
     return KernelImage(store.run(step, lambda space: _link(space, tree, objects, files, syscalls)))
 

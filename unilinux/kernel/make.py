@@ -45,8 +45,15 @@ def view(tree: Path, folder: Path) -> Path:
     return folder
 
 
+def remove_links(folder: Path) -> None:
+    """Take away what :func:`view` made: what is left may be moved anywhere."""
+    for link in folder.iterdir():
+        if link.is_symlink():
+            link.unlink()
+
+
 def copy_view(source: Path, target: Path) -> None:
-    """A private, writable copy of a finished view, times and all."""
+    """A private, writable copy of the objects of a finished view, times and all; :func:`view` adds the links."""
     target.mkdir(parents=True, exist_ok=True)
     # The times must stay: make goes by them.
     run(["cp", "--archive", "--reflink=auto", f"{source}/.", target])

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import unilinux.fetch.unpack
-import unilinux.kernel.series
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.errors import DownloadError, UsageError
 from unilinux.core.files import digest_bytes, digest_file
@@ -142,7 +139,6 @@ def kernel_tree(spec: KernelSpec, *, fetcher: Fetcher, store: Store) -> KernelTr
         label=f"Linux source with {len(series.patches)} patches",
         spec={},
         inputs={"source": sha256, "series": series.digest},
-        code=(sys.modules[__name__], unilinux.fetch.unpack, unilinux.kernel.series),
         by_key=True,
     )
     output = store.run(step, lambda space: _make_tree(space, path, series))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -77,7 +76,6 @@ def stock_kernel(pinned: PinnedPackage, *, fetcher: Fetcher, store: Store, progr
         label=f"unpacking {package}",
         spec={"package": package, "version": fetched.version},
         inputs={"package": fetched.sha256},
-        code=(sys.modules[__name__],),
     )
     output = store.run(step, lambda space: _unpack(space, fetched.path))
     return StockKernel(

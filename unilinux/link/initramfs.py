@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from unilinux.core import tree as tree_module
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
@@ -84,7 +82,6 @@ def pack_initramfs(tree: Tree, store: Store) -> Output:
         label="packing the initramfs",
         spec={"entries": lines},
         inputs=digests,
-        code=(sys.modules[__name__], tree_module),
     )
     return store.run(step, lambda space: _pack(space, tree, lines, digests))
 

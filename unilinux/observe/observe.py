@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import unilinux.observe.constants
-import unilinux.observe.coverage
-import unilinux.observe.makefiles
-import unilinux.observe.mapping
-import unilinux.observe.sources
-import unilinux.observe.syscalls
-import unilinux.observe.trace
-import unilinux.observe.traced_boot
-import unilinux.observe.unwind
-import unilinux.observe.usage
 from unilinux.app.build import SYMBOLS
 from unilinux.core import command
 from unilinux.core.errors import UsageError
@@ -48,20 +37,6 @@ USAGE_FILE = "observed.json"
 _TREE = "linux"  # in the output of the kernel's source (KernelTree.path)
 # A guest that stops at each of its system calls is some hundred times slower.
 _TIMEOUT_S = 300.0
-
-_CODE = (
-    sys.modules[__name__],
-    unilinux.observe.syscalls,
-    unilinux.observe.constants,
-    unilinux.observe.coverage,
-    unilinux.observe.usage,
-    unilinux.observe.makefiles,
-    unilinux.observe.mapping,
-    unilinux.observe.unwind,
-    unilinux.observe.traced_boot,
-    unilinux.observe.sources,
-    unilinux.observe.trace,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +71,6 @@ class Observation:
             inputs={
                 name: image.record["artifacts"][name]["sha256"] for name in ("vmlinux", "vmlinux_debug", "system_map")
             },
-            code=_CODE,
         )
 
         def action(space: Workspace) -> None:

@@ -8,17 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unilinux.core.files import digest_file, write_atomically
+from unilinux.core.files import write_atomically
 from unilinux.core.store import Step, Store
-from unilinux.elf import file as elf_file
-from unilinux.redirect import calls, decode, flow, graph, privileged, program, values
 from unilinux.redirect.calls import Mystery, system_calls
 from unilinux.redirect.decode import DISASSEMBLER
 from unilinux.redirect.graph import reachable
 from unilinux.redirect.privileged import Privileged, privileged_instructions
 from unilinux.redirect.program import read_program
 
-_CODE = (elf_file, program, decode, graph, values, flow, calls, privileged)
 _FILE = "scan.json"
 
 
@@ -43,8 +40,7 @@ def scan_program(path: Path, *, name: str, store: Store) -> Scan:
         name="scan",
         label=f"looking into {name}",
         spec={"name": name, "disassembler": DISASSEMBLER},
-        inputs={"program": digest_file(path)},
-        code=_CODE,
+        files={"program": path},
     )
     output = store.run(step, lambda space: write_atomically(space.out / _FILE, json.dumps(_look(path, name), indent=1)))
     return _from_json(json.loads((output.path / _FILE).read_text(encoding="utf-8")))

@@ -8,7 +8,6 @@ folder that may be moved anywhere: ``include/``, ``lib/`` and ``bin/`` with
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Literal
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
-from unilinux.core.files import digest_file, write_atomically
+from unilinux.core.files import write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.unpack import unpack
 
@@ -99,12 +98,11 @@ def build_toolchain(
         name="toolchain",
         label=f"building musl {spec.version}",
         spec={**asdict(spec), "cflags": [_MUSL_CFLAGS, _GATE_CFLAGS], "host": dict(host_compiler())},
-        inputs={
-            "headers": headers_digest,
-            **{f"data:{file.name}": digest_file(file) for file in sorted(_DATA.iterdir())},
-            **{f"patch:{number:04}": digest_file(patch) for number, patch in enumerate(series)},
+        inputs={"headers": headers_digest},
+        files={
+            **{f"data:{file.name}": file for file in sorted(_DATA.iterdir())},
+            **{f"patch:{number:04}": patch for number, patch in enumerate(series)},
         },
-        code=(sys.modules[__name__],),
     )
     return store.run(step, lambda space: _make(space, tarball, headers, series, jobs))
 

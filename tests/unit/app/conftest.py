@@ -9,6 +9,7 @@ import pytest
 
 from unilinux.app.catalogue import App, load_app
 from unilinux.core.events import NullSink, Progress
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Store
 
 TOY = """\
@@ -76,7 +77,7 @@ def make_app(tmp_path: Path) -> MakeApp:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store."""
-    return Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    return LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
 
 
 @pytest.fixture

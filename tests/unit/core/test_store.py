@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import signal
@@ -7,19 +6,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.unit.core.steps import Recorder, a_step, fill, new_store, refuse, unfinished
 from unilinux.core.errors import HostError
-from unilinux.core.events import Event, NullSink, Progress, StepDetail, StepFinished
-from unilinux.core.store import Step, Store, Workspace, code_digest
+from unilinux.core.events import Progress, StepDetail, StepFinished
+from unilinux.core.localstore import LocalStore
+from unilinux.core.store import Step, Store, Workspace
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Step, Store, Workspace
+from unilinux.core.localstore import LocalStore
+from unilinux.core.store import Step, Workspace
 
 def action(space: Workspace) -> None:
     with open({count!r}, "a") as file:
@@ -30,46 +31,16 @@ def action(space: Workspace) -> None:
     (space.out / "whole").write_text("whole")
 
 root = Path({root!r})
-output = Store(root / "store", logs=root / "logs", progress=Progress(NullSink())).run(
+output = LocalStore(root / "store", logs=root / "logs", progress=Progress(NullSink())).run(
     Step(name="step", label="a step", spec={{"n": 1}}, resumable={resumable!r}), action
 )
 print(sorted(path.name for path in output.path.iterdir()), output.cached, flush=True)
 """
 
 
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> LocalStore:
     return new_store(tmp_path)
-
-
-def new_store(folder: Path) -> Store:
-    return Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
-
-
-def a_step(*, resumable: bool = False, by_key: bool = False, number: int = 1) -> Step:
-    return Step(name="step", label="a step", spec={"n": number}, resumable=resumable, by_key=by_key)
-
-
-def fill(space: Workspace) -> None:
-    (space.out / "file").write_text("content")
-    (space.out / "link").symlink_to("file")
-    (space.scratch / "object").write_text("not for the output")
-
-
-def refuse(space: Workspace) -> None:
-    raise AssertionError("was made although it was there")
-
-
-def unfinished(folder: Path) -> list[str]:
-    return [path.name for path in (folder / "store/step").iterdir() if path.name.endswith(".work")]
 
 
 def test_an_output_is_whole_read_only_and_found_again(store: Store, tmp_path: Path) -> None:
@@ -80,7 +51,7 @@ def test_an_output_is_whole_read_only_and_found_again(store: Store, tmp_path: Pa
     found = new_store(tmp_path).run(a_step(), refuse)
     assert (found.path, found.digest, found.key) == (made.path, made.digest, made.key)
     assert found.cached
-    assert store.outputs == [made]
+    assert store.outputs == (made,)
 
 
 def test_what_an_output_was_made_from_is_written_beside_it(store: Store) -> None:
@@ -93,16 +64,16 @@ def test_what_an_output_was_made_from_is_written_beside_it(store: Store) -> None
 
 def test_the_key_changes_with_all_that_goes_in_and_with_nothing_else() -> None:
     base = Step(name="a", label="A", spec={"x": 1, "y": 2}, inputs={"i": "1"})
-    assert base.key == Step(name="a", label="Other", spec={"y": 2, "x": 1}, inputs={"i": "1"}, resumable=True).key
+    assert base.key() == Step(name="a", label="Other", spec={"y": 2, "x": 1}, inputs={"i": "1"}, resumable=True).key()
     others = [
         Step(name="b", label="A", spec={"x": 1, "y": 2}, inputs={"i": "1"}),
         Step(name="a", label="A", spec={"x": 1, "y": 3}, inputs={"i": "1"}),
         Step(name="a", label="A", spec={"x": 1, "y": 2}, inputs={"i": "2"}),
         Step(name="a", label="A", spec={"x": 1, "y": 2}, inputs={"j": "1"}),
-        Step(name="a", label="A", spec={"x": 1, "y": 2}, inputs={"i": "1"}, code=[json]),
         Step(name="a", label="A", spec={"x": 1, "y": 2}, inputs={"i": "1"}, by_key=True),
     ]
-    assert len({base.key, *(step.key for step in others)}) == len(others) + 1
+    keys = {base.key(), base.key(code="c"), base.key(files={"f": "1"}), *(step.key() for step in others)}
+    assert len(keys) == len(others) + 3
 
 
 def test_the_digest_is_of_the_content_or_else_the_key(store: Store) -> None:
@@ -110,23 +81,6 @@ def test_the_digest_is_of_the_content_or_else_the_key(store: Store) -> None:
     assert one.digest == two.digest
     keyed = store.run(a_step(by_key=True), fill)
     assert keyed.digest == keyed.key
-
-
-def _module(path: Path, text: str) -> ModuleType:
-    path.write_text(text)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_comments_and_docstrings_of_a_steps_code_rebuild_nothing_but_code_does(tmp_path: Path) -> None:
-    one = _module(tmp_path / "one.py", '"""Doc."""\ndef f():\n    """Doc."""\n    return 1\n')
-    same = _module(tmp_path / "same.py", '"""Other."""\n\n# why\ndef f():\n    """Other."""\n    return  1\n')
-    other = _module(tmp_path / "other.py", "def f():\n    return 2\n")
-    assert code_digest(one) == code_digest(same) != code_digest(other)
 
 
 def test_a_failed_action_leaves_nothing(store: Store, tmp_path: Path) -> None:
@@ -166,7 +120,7 @@ def test_a_resumable_step_that_was_ended_just_before_publishing_begins_again(
         fill(space)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("unilinux.core.store.os.rename", no_rename)
+        patch.setattr("unilinux.core.localstore.os.rename", no_rename)
         store.run(a_step(resumable=True), fill)
     assert unfinished(tmp_path) != []
     assert not store.run(a_step(resumable=True), remake).cached
@@ -189,9 +143,28 @@ def test_a_damaged_output_is_made_again(damage: str, store: Store) -> None:
     assert store.run(a_step(), refuse).cached
 
 
+def test_lookup_finds_what_is_there_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    made = store.run(a_step(), fill)
+    found = new_store(tmp_path).lookup("step", made.key)
+    assert found is not None
+    assert (found.path, found.digest) == (made.path, made.digest)
+    assert store.lookup("step", "") is None
+    assert store.lookup("other", made.key) is None
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_verify_sees_damage(store: Store, by_key: bool) -> None:
+    made = store.run(a_step(by_key=by_key), fill)
+    assert store.verify(made)
+    file = made.path / "file"
+    file.chmod(0o644)
+    file.write_text("con")
+    assert not store.verify(made)
+
+
 def test_a_cached_step_says_so(tmp_path: Path) -> None:
     recorder = Recorder()
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
     store.run(a_step(), fill)
     store.run(a_step(), fill)
     assert [event.cached for event in recorder.events if isinstance(event, StepFinished)] == [False, True]
@@ -199,7 +172,7 @@ def test_a_cached_step_says_so(tmp_path: Path) -> None:
 
 def test_two_threads_share_the_work(tmp_path: Path) -> None:
     recorder = Recorder()
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
     inside, go_on, made = threading.Event(), threading.Event(), []
 
     def slow(space: Workspace) -> None:
@@ -294,13 +267,14 @@ import os, sys
 from pathlib import Path
 from unilinux.core.errors import HostError
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Step, Store
+from unilinux.core.localstore import LocalStore
+from unilinux.core.store import Step
 root = Path(sys.argv[1])
 def action(space):
     (space.out / "small").write_text("x")
     (space.out / "large").write_bytes(b"x" * (1 << 20))
 try:
-    Store(root / "store", logs=root / "logs", progress=Progress(NullSink())).run(
+    LocalStore(root / "store", logs=root / "logs", progress=Progress(NullSink())).run(
         Step(name="step", label="a step", spec={}), action)
 except HostError as error:
     print(error.message)
@@ -325,7 +299,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     assert lines[:1] == [f"no space left on the file system of {disk}/store; nothing half-written was kept"], (
         done.stderr
     )
-    assert lines[1:] == ["['.lock']"]
+    assert lines[1:] == ["[]"]
 
 
 def test_a_read_only_cache_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from unilinux.core.errors import BuildError
 from unilinux.core.events import Event, Note, Progress
-from unilinux.core.store import Output, Store
+from unilinux.core.localstore import LocalStore
+from unilinux.core.store import Output
 from unilinux.core.tree import File, Tree
 from unilinux.image.entry import Entry
 from unilinux.image.inspection import Inspection, inspect, system_call_names
@@ -52,7 +53,7 @@ def look(tmp_path: Path, notes: Notes) -> Look:
             subprocess.run(command, check=True, capture_output=True)
         rootfs = Tree.of([File(path, built / "server", 0o755), File("/etc/motd", b"hi\n")])
         progress = Progress(notes)
-        store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=progress)
+        store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=progress)
         output = Output("app", "key", built, "digest", cached=True, seconds=0.0)
         return inspect(rootfs, output, entry, refuse=refuse, store=store, progress=progress)
 

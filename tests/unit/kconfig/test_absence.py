@@ -7,6 +7,7 @@ import pytest
 
 from unilinux.core.errors import UsageError
 from unilinux.core.events import NullSink, Progress
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.kconfig.absence import Absence, absence
 from unilinux.kconfig.wish import Layer
@@ -16,7 +17,7 @@ Ask = Callable[..., Absence]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    return LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
 
 
 @pytest.fixture

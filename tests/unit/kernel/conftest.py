@@ -14,6 +14,7 @@ import pytest
 
 from unilinux.core.events import Event, Progress, StepDetail
 from unilinux.core.layout import Layout
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.kernel.source import KernelSpec, KernelTree, kernel_tree
@@ -190,7 +191,7 @@ def make_workshop(root: Path, cache: Path) -> Workshop:
 def _empty_workshop(root: Path, cache: Path) -> Workshop:
     recorder = Recorder()
     layout = Layout(root / "project", cache, root / "build")
-    return Workshop(root, layout, Store(layout.store, logs=layout.logs, progress=Progress(recorder)), recorder)
+    return Workshop(root, layout, LocalStore(layout.store, logs=layout.logs, progress=Progress(recorder)), recorder)
 
 
 @functools.cache

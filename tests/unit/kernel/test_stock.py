@@ -12,7 +12,7 @@ from unilinux.core.command import run
 from unilinux.core.errors import DownloadError, ManifestError, UsageError
 from unilinux.core.events import Event, Note, NullSink, Progress
 from unilinux.core.files import digest_file
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.fetch.fetcher import Fetched
 from unilinux.kernel.stock import PinnedPackage, StockKernel, find_stock_kernel, stock_kernel
 
@@ -71,7 +71,7 @@ KERNEL = {
 
 def take(folder: Path, packages: dict[str, Path], recorder: Recorder | None = None) -> StockKernel:
     progress = Progress(recorder or NullSink())
-    store = Store(folder / "store", logs=folder / "logs", progress=progress)
+    store = LocalStore(folder / "store", logs=folder / "logs", progress=progress)
     return stock_kernel(PINNED, fetcher=cast(Any, Offers(packages)), store=store, progress=progress)
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.core.localstore import LocalStore
+from unilinux.core.store import Output, Step, Workspace
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.link.carrier import Carrier
 from unilinux.link.initramfs import Initramfs, archive_records, listing, pack_initramfs
@@ -79,13 +80,13 @@ def test_bytes_do_not_depend_on_order_time_or_place(tmp_path: Path) -> None:
         (folder / "app").write_bytes(b"abc")
         entries: list[Entry] = [File("/bin/app", folder / "app", 0o755), Directory("/tmp")]
         tree = Tree.of(entries if name == "one" else reversed(entries))
-        store = Store(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
+        store = LocalStore(folder / "store", logs=folder / "logs", progress=Progress(NullSink()))
         digests.add(pack_initramfs(tree, store).digest)
     assert len(digests) == 1
 
 
 def test_changed_content_is_packed_anew(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     first = pack_initramfs(Tree.of([File("/init", b"1")]), store)
     assert not pack_initramfs(Tree.of([File("/init", b"2")]), store).cached
     assert pack_initramfs(Tree.of([File("/init", b"1")]), store).path == first.path
@@ -127,7 +128,7 @@ ODD = ["/a\nb", "/a b", "/ä", os.fsdecode(b"/a\xff"), "/\\n"]
 @pytest.mark.parametrize("path", ODD, ids=[ascii(path) for path in ODD])
 def test_odd_names_are_their_bytes(path: str, tmp_path: Path) -> None:
     tree = Tree.of([File(path, b"abc"), Symlink("/link", path)])
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     packed = pack_initramfs(tree, store).path
     archive = (packed / "initramfs.cpio").read_bytes()
     assert os.fsencode(path)[1:] + b"\0" in archive
@@ -155,7 +156,7 @@ LONG = "/" + "/".join(["x" * 200] * 21)
     ids=["path", "name", "trailer", "owner", "empty link", "long link"],
 )
 def test_what_the_kernel_would_leave_out_is_refused(entry: Entry, problem: str, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     with pytest.raises(ManifestError, match="an initramfs can't hold some of the image's files") as caught:
         pack_initramfs(Tree.of([entry]), store)
     assert any(problem in line for line in caught.value.details)
@@ -165,7 +166,7 @@ def test_a_file_of_4_gib_is_refused_and_one_below_is_not(tmp_path: Path) -> None
     """A header with nine digits for the size would shift all that follows."""
     with (tmp_path / "big").open("wb") as file:
         file.truncate(1 << 32)
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     with pytest.raises(ManifestError) as caught:
         pack_initramfs(Tree.of([File("/big", tmp_path / "big")]), store)
     assert caught.value.details == ("/big: it has 4,294,967,296 bytes; the format takes files of less than 4 GiB",)
@@ -178,7 +179,7 @@ def test_a_file_that_changes_while_it_is_packed_is_not_packed(tmp_path: Path) ->
     file = tmp_path / "app"
     file.write_bytes(b"one")
 
-    class Changing(Store):
+    class Changing(LocalStore):
         def run(self, step: Step, action: Callable[[Workspace], None]) -> Output:
             file.write_bytes(b"two")
             return super().run(step, action)
@@ -189,7 +190,7 @@ def test_a_file_that_changes_while_it_is_packed_is_not_packed(tmp_path: Path) ->
 
 
 def test_the_carrier_offers_what_the_kernels_build_takes(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     carrier: Carrier = Initramfs()
     cargo = carrier.pack(TREE, store)
     assert cargo.files.keys() == carrier.placeholders.keys() == {carrier.wishes["INITRAMFS_SOURCE"]}

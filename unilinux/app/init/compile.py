@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from unilinux.app.catalogue import App
 from unilinux.app.render import render
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
-from unilinux.core.files import digest_file, digest_tree, write_atomically
+from unilinux.core.files import write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 
 SIZE_LIMIT_BYTES = 16 * 1024
@@ -54,8 +53,8 @@ def build_init(
         name="init",
         label=f"compiling init for {app.manifest.name}",
         spec={"plan": plan, "flags": _FLAGS, "gcc": run(["gcc", "--version"]).output.partition("\n")[0]},
-        inputs={"init.c": digest_file(source), "nolibc": digest_tree(nolibc), "headers": headers_digest},
-        code=(sys.modules[__name__],),
+        inputs={"headers": headers_digest},
+        files={"init.c": source, "nolibc": nolibc},
     )
     return store.run(step, lambda space: _compile(space, plan, source, nolibc, headers))
 

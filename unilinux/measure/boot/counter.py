@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 from unilinux.core import command
 from unilinux.core.errors import VmError
-from unilinux.core.files import digest_file
 from unilinux.core.store import Step, Store, Workspace
 from unilinux.vm.engine import Plugin
 from unilinux.vm.qemu.version import qemu_version
@@ -148,7 +147,7 @@ def build_plugin(store: Store) -> Path:
         name="counter",
         label=f"instruction counter for QEMU (plugin interface {interface})",
         spec={"interface": interface, "flags": _FLAGS, "gcc": compiler},
-        inputs={source.name: digest_file(source) for source in _sources("*.[ch]")},
+        files={source.name: source for source in _sources("*.[ch]")},
     )
 
     def make(space: Workspace) -> None:

@@ -9,12 +9,11 @@ later. They become files like those of a kernel of ours.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from unilinux.core.errors import BuildError, VmError
-from unilinux.core.files import digest_file, write_atomically
+from unilinux.core.files import write_atomically
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.measure.boot.boots import debugged
 from unilinux.measure.boot.kernel import KERNEL_MAP, LEVELS
@@ -28,7 +27,6 @@ SYSTEM_MAP, TABLE = "System.map", "vmlinux"
 _DUMP = "memory"
 _ELF = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
-_CODE = (sys.modules[__name__], kallsyms)
 
 
 def stock_symbols(boot: Boot, engine: Engine, header: BzImage, pid1: int, *, store: Store, timeout_s: float) -> Output:
@@ -43,8 +41,7 @@ def stock_symbols(boot: Boot, engine: Engine, header: BzImage, pid1: int, *, sto
         name="stock-symbols",
         label="reading a kernel's symbols out of its memory",
         spec={},
-        inputs={"kernel": digest_file(boot.kernel)},
-        code=_CODE,
+        files={"kernel": boot.kernel},
     )
     return store.run(step, lambda space: _read(space, boot, engine, header, pid1, timeout_s))
 

@@ -7,7 +7,7 @@ import pytest
 from unilinux.core import command
 from unilinux.core.errors import VmError
 from unilinux.core.events import NullSink, Progress
-from unilinux.core.store import Store
+from unilinux.core.localstore import LocalStore
 from unilinux.measure.boot import counter
 from unilinux.measure.boot.counter import Plan, Watch, counting, plugin_interface, read_counts
 from unilinux.vm.qemu.arguments import plugin_arguments
@@ -84,7 +84,7 @@ def test_the_plugin_compiles_for_old_and_new_qemu(
     version: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counter, "qemu_version", lambda: version)
-    store = Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
     plugin = counter.build_plugin(store)
     symbols = command.run(["nm", "-D", plugin]).output
     inline = "insn_exec_inline_per_vcpu" if version >= (9, 0) else "insn_exec_inline\n"

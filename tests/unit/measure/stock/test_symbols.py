@@ -14,6 +14,7 @@ from tests.unit.measure.stock.test_kallsyms import TEXT, memory
 from tests.unit.vm.fake import FakeEngine
 from unilinux.core.errors import BuildError, VmError
 from unilinux.core.events import Event, Note, NullSink, Progress
+from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
@@ -76,7 +77,7 @@ def boot(tmp_path: Path) -> Boot:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    return LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
 
 
 def test_they_become_files_as_those_of_a_kernel_of_ours(

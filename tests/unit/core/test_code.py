@@ -1,0 +1,127 @@
+"""The digest of a step's code: which changes count, and what happens when the source changes underneath."""
+
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+
+import unilinux
+from unilinux.core.code import UNCOUNTED, CodeDigests, loaded_code
+from unilinux.core.errors import HostError
+from unilinux.kconfig import step as kconfig_step
+from unilinux.kernel import kbuild
+
+FILES = {
+    "__init__.py": "",
+    "top.py": '"""Doc."""\nfrom demo import middle\n\ndef f():\n    """Doc."""\n    return middle.g()\n',
+    "middle.py": "def g():\n    from demo.inner.low import h\n    return h()\n",
+    "inner/__init__.py": "",
+    "inner/low.py": "WORKER = 'demo.worker'\ndef h(): return WORKER\n",
+    "worker.py": "print(1)\n",
+    "typed.py": "X = 1\n",
+    "stranger.py": "Y = 2\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "demo" / name).write_text(text)
+    return tmp_path / "demo"
+
+
+def digests(package: Path, *, started_ns: int | None = None) -> CodeDigests:
+    return CodeDigests(package, package.parent / "code.json", started_ns=started_ns or time.time_ns())
+
+
+def action(module: str) -> Callable[..., object]:
+    made = FunctionType((lambda: None).__code__, {"__name__": module})
+    assert made.__module__ == module
+    return made
+
+
+TOP = action("demo.top")
+
+
+def test_a_module_counts_with_all_that_it_imports_wherever_that_stands(package: Path) -> None:
+    found = digests(package).closure("demo.top")
+    assert found == ("demo", "demo.inner", "demo.inner.low", "demo.middle", "demo.top", "demo.worker")
+
+
+@pytest.mark.parametrize("name", ["top.py", "middle.py", "inner/low.py", "inner/__init__.py", "worker.py"])
+def test_a_change_in_any_of_them_changes_the_digest(package: Path, name: str) -> None:
+    before = digests(package).of(TOP)
+    (package / name).write_text(FILES[name] + "Z = 3\n")
+    assert digests(package).of(TOP) != before
+
+
+def test_comments_docstrings_and_modules_that_are_not_imported_change_nothing(package: Path) -> None:
+    before = digests(package).of(TOP)
+    (package / "top.py").write_text(FILES["top.py"].replace("Doc.", "Better.").replace("def f", "# why\ndef f"))
+    (package / "stranger.py").write_text("Y = 3\n")
+    assert digests(package).of(TOP) == before
+
+
+def test_an_import_for_types_alone_does_not_count(package: Path) -> None:
+    text = "import typing\nif typing.TYPE_CHECKING:\n    from demo.typed import X\nelse:\n    import demo.worker\n"
+    (package / "top.py").write_text(text)
+    assert digests(package).closure("demo.top") == ("demo", "demo.top", "demo.worker")
+
+
+def test_the_action_may_be_wrapped_and_code_of_others_has_no_digest(package: Path) -> None:
+    code = digests(package)
+    assert code.of(functools.partial(TOP)) == code.of(TOP) != ""
+    assert code.of(print) == ""
+
+
+def test_a_file_that_changed_since_it_was_loaded_is_refused(package: Path) -> None:
+    code = digests(package, started_ns=time.time_ns() - 10**12)
+    with pytest.raises(HostError, match=r"\.py was changed while UniLinux was running"):
+        code.of(TOP)
+
+
+def test_a_file_that_changes_while_a_step_runs_is_refused(package: Path) -> None:
+    code = digests(package)
+    code.of(TOP)
+    code.require_unchanged(TOP)
+    (package / "inner/low.py").write_text("WORKER = 'demo.worker'\ndef h(): return 2\n")
+    with pytest.raises(HostError, match=r"low\.py was changed while UniLinux was running"):
+        code.require_unchanged(TOP)
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"demo.top": 1}', '{"demo.top": [["x"], "d", ["demo"]]}', "{"])
+def test_a_damaged_memory_is_made_anew(package: Path, damage: str) -> None:
+    before = digests(package).of(TOP)
+    (package.parent / "code.json").write_text(damage)
+    assert digests(package).of(TOP) == before
+
+
+def test_what_is_remembered_is_not_parsed_again(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unilinux.core.code._FRESH_NS", 0)
+    before = digests(package).of(TOP)
+
+    def no_parse(*_: object, **__: object) -> None:
+        raise AssertionError("parsed again")
+
+    monkeypatch.setattr("unilinux.core.code._parsed", no_parse)
+    assert digests(package).of(TOP) == before
+
+
+def test_the_real_steps_count_what_they_call(tmp_path: Path) -> None:
+    code = loaded_code(tmp_path / "code.json")
+    compiled = code.closure(kbuild.__name__)
+    assert {"unilinux.kernel.kbuild", "unilinux.kernel.make", "unilinux.core.command"} <= set(compiled)
+    configured = code.closure(kconfig_step.__name__)
+    assert {"unilinux.kconfig.worker", "unilinux.kconfig.solve", "unilinux.kconfig.base"} <= set(configured)
+    assert not UNCOUNTED & {*compiled, *configured}
+
+
+def test_every_module_that_does_not_count_exists() -> None:
+    package = Path(unilinux.__file__).parent
+    for name in UNCOUNTED:
+        base = package.parent.joinpath(*name.split("."))
+        assert base.with_suffix(".py").is_file() or (base / "__init__.py").is_file(), name

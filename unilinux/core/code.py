@@ -1,0 +1,205 @@
+"""The digest of the code that makes a step's output: found by following imports, not listed by hand.
+
+A module counts with all modules of this package that it imports, directly or through others,
+wherever in the module the import stands. It counts by its syntax tree without docstrings,
+so that neither a comment nor a better description builds anything again.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import unilinux
+from unilinux.core.errors import HostError
+from unilinux.core.files import write_atomically
+
+# What no byte of an output depends on, so that its changes build nothing again. All else counts.
+UNCOUNTED = frozenset(
+    {
+        "unilinux",  # the version's number
+        "unilinux.core.code",  # what it finds out is in the key itself
+        "unilinux.core.errors",  # an error makes no output
+        "unilinux.core.events",  # what is told of a step
+        "unilinux.core.layout",  # where the cache is: outputs hold no paths
+        "unilinux.core.localstore",  # keeps what the actions made
+        "unilinux.core.snapshot",  # what it finds out is in the key itself
+        "unilinux.core.store",  # the same as localstore
+        "unilinux.core.suggest",  # texts of errors
+        "unilinux.fetch.apt",  # brings files whose digest is in the key
+        "unilinux.fetch.fetcher",  # the same
+    }
+)
+
+_FRESH_NS = 200_000_000  # a file may change again within the same tick of the file system's clock
+_MODULE = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)+")
+_FUNCTIONS = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """One module: its signature when it was read, the digest of its syntax tree, the modules that it imports."""
+
+    signature: tuple[int, ...]
+    digest: str
+    imports: tuple[str, ...]
+
+
+class CodeDigests:
+    """Digests of modules below ``package``, a folder; remembered in the file ``memory``.
+
+    :param started_ns: when this process began to load them: what changed later isn't what runs.
+    """
+
+    def __init__(self, package: Path, memory: Path, *, started_ns: int) -> None:
+        self._package = package
+        self._memory = memory
+        self._started_ns = started_ns
+        self._known = _remembered(memory)
+        self._units: dict[str, _Unit | None] = {}
+
+    def of(self, action: Callable[..., object]) -> str:
+        """The digest for a function: that of the module that it stands in, with all that this imports.
+
+        :raise HostError: such a file was changed since this process began.
+        """
+        module = _module_of(action)
+        if module.split(".")[0] != self._package.name:
+            return ""
+        lines = [f"{name} {self._unit(name).digest}" for name in self.closure(module)]  # type: ignore[union-attr]
+        self._remember()
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def closure(self, module: str) -> tuple[str, ...]:
+        """The names of a module and of all that it needs, sorted, without :data:`UNCOUNTED`."""
+        found: set[str] = set()
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            if name in found or name in UNCOUNTED or (unit := self._unit(name)) is None:
+                continue
+            found.add(name)
+            waiting += unit.imports
+        return tuple(sorted(found))
+
+    def require_unchanged(self, action: Callable[..., object]) -> None:
+        """See that the files that :meth:`of` read are still the same: some are loaded only when they are needed.
+
+        :raise HostError: one isn't.
+        """
+        module = _module_of(action)
+        if module.split(".")[0] != self._package.name:
+            return
+        for name in self.closure(module):
+            unit, path = self._units[name], self._path(name)
+            if unit is None or path is None or _signature(path) != unit.signature:
+                raise _changed(path or self._package)
+
+    def _unit(self, name: str) -> _Unit | None:
+        if name not in self._units:
+            path = self._path(name)
+            self._units[name] = None if path is None else self._read(name, path)
+        return self._units[name]
+
+    def _read(self, name: str, path: Path) -> _Unit:
+        signature = _signature(path)
+        if signature[-1] > self._started_ns:
+            raise _changed(path)
+        known = self._known.get(name)
+        if known is not None and known.signature == signature:
+            return known
+        return _parsed(path, name, signature)
+
+    def _path(self, name: str) -> Path | None:
+        base = self._package.parent.joinpath(*name.split("."))
+        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+    def _remember(self) -> None:
+        now = time.time_ns()
+        new = {
+            name: unit
+            for name, unit in self._units.items()
+            if unit is not None and self._known.get(name) != unit and unit.signature[-1] < now - _FRESH_NS
+        }
+        if new:
+            self._known = {**self._known, **new}
+            document = {name: [unit.signature, unit.digest, unit.imports] for name, unit in self._known.items()}
+            write_atomically(self._memory, json.dumps(document))
+
+
+def loaded_code(memory: Path) -> CodeDigests:
+    """The digests of this package's code, as this process loaded it."""
+    return CodeDigests(Path(unilinux.__file__).parent, memory, started_ns=unilinux.LOADED_NS)
+
+
+@functools.cache
+def _parsed(path: Path, name: str, signature: tuple[int, ...]) -> _Unit:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    package = name.split(".", maxsplit=1)[0]
+    own = {one for one in _imports(tree, name) if one.split(".")[0] == package}
+    return _Unit(signature, _digest(tree), tuple(sorted(own)))
+
+
+def _module_of(action: Callable[..., object]) -> str:
+    while isinstance(action, functools.partial):
+        action = action.func
+    return str(getattr(action, "__module__", None) or type(action).__module__)
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _changed(path: Path) -> HostError:
+    return HostError(
+        f"{path} was changed while UniLinux was running: what is loaded is not what is on the disk",
+        hint="run the same command again",
+    )
+
+
+def _remembered(memory: Path) -> Mapping[str, _Unit]:
+    try:
+        document = json.loads(memory.read_bytes())
+        return {
+            str(name): _Unit(tuple(map(int, signature)), str(digest), tuple(map(str, imports)))
+            for name, (signature, digest, imports) in document.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError):  # none yet, or damaged: found out anew
+        return {}
+
+
+def _digest(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, _FUNCTIONS) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _imports(tree: ast.Module, name: str) -> Iterator[str]:
+    """Dotted names that may be modules: of imports, and of texts that name a module to be run."""
+    yield from (name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1))  # the packages it lies in
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                waiting += node.orelse
+                continue
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.Constant(value=str(text)) if _MODULE.fullmatch(text):
+                yield text
+            case _:
+                pass
+        waiting += ast.iter_child_nodes(node)
