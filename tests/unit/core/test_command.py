@@ -17,7 +17,7 @@ from unilinux.core.files import locked
 def _is_alive(process_id: int) -> bool:
     try:
         state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter while it ends
         return False
     return state != "Z"
 
