@@ -15,6 +15,9 @@ from unilinux.measure.size.size import UNKNOWN, Symbol, homes_of_symbols, read_s
 
 IDLE, BOOT, USED = "idle", "boot", "used"
 
+DISPATCH = "do_syscall_64"
+"""The function of the kernel that every system call by trap passes."""
+
 _EXIT = "unilinux_init_exit"  # what our patch calls when PID 1 ends
 _TEXT = frozenset("tTwW")
 
@@ -78,6 +81,7 @@ def coverage_plan(kernel: Kernel, functions: Iterable[KernelFunction]) -> Plan:
             Watch(name="program", addresses=kernel.addresses("start_thread")),
             Watch(name="pid1", ranges=(USER,), after=("program", 1), snapshot=True),
             Watch(name="exit", addresses=kernel.addresses(_EXIT), after=("pid1", 1), snapshot=True),
+            Watch(name="calls", addresses=kernel.addresses(DISPATCH)),
         ),
         regions=tuple(sorted({edge for one in functions for edge in (one.address, one.address + one.size)})),
     )

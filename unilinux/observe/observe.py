@@ -34,6 +34,7 @@ from unilinux.vm.vm import Vm
 
 USAGE_FILE = "observed.json"
 
+_ARTIFACTS = ("vmlinux", "vmlinux_debug", "system_map", "config")
 _TREE = "linux"  # in the output of the kernel's source (KernelTree.path)
 # A guest that stops at each of its system calls is some hundred times slower.
 _TIMEOUT_S = 300.0
@@ -63,14 +64,23 @@ class Observation:
                 hint="observe it with --ring 3",
             )
         plugin = build_plugin(self.store)
-        checks = [check.model_dump(mode="json") for check in manifest.all_checks]
         step = Step(
             name="observation",
             label=f"observing {image.plan.name}",
-            spec={"checks": checks, "machine": image.plan.machine.describe(), "cmdline": image.plan.cmdline},
-            inputs={
-                name: image.record["artifacts"][name]["sha256"] for name in ("vmlinux", "vmlinux_debug", "system_map")
+            spec={
+                "image": describe(image),
+                "engine": self.engine.describe(),
+                "machine": image.plan.machine.describe(),
+                "cmdline": image.plan.cmdline,
+                "checks": [check.model_dump(mode="json") for check in manifest.all_checks],
+                "run": manifest.run.model_dump(mode="json"),
+                "timeout_s": _TIMEOUT_S,
             },
+            inputs={
+                **{name: image.record["artifacts"][name]["sha256"] for name in _ARTIFACTS},
+                **{output.name: output.digest for output in image.steps if output.name in self._read_outputs},
+            },
+            files={"counter": plugin},
         )
 
         def action(space: Workspace) -> None:
@@ -79,6 +89,11 @@ class Observation:
             write_atomically(space.out / USAGE_FILE, json.dumps(found.document(), indent=1) + "\n")
 
         return Usage.read(self.store.run(step, action).path / USAGE_FILE)
+
+    @property
+    def _read_outputs(self) -> frozenset[str]:
+        """The build steps whose outputs are read, beside the image's own files."""
+        return frozenset({"kernel-tree", "kernel-objects", "toolchain", f"app-{self.image.plan.app.manifest.name}"})
 
     def _observe(self, plugin: Path) -> Usage:
         image = self.image

@@ -12,13 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from unilinux.core.errors import VmError
 from unilinux.observe.constants import Constants
 from unilinux.observe.syscalls import Arguments, SystemCall, detail, error_name
 from unilinux.observe.unwind import Unwinder
 from unilinux.vm.gdbstub import GdbStub, MachineGoneError, Registers, UnreadableMemoryError
-
-DISPATCH = "do_syscall_64"
 
 INIT, APPLICATION = "init", "application"
 
@@ -105,7 +102,7 @@ class CallTracer:
         constants: Constants,
         programs: Mapping[str, Unwinder],
     ) -> None:
-        self.failure: VmError | None = None
+        self.failure: Exception | None = None
         self._stub = stub
         self._dispatch = dispatch
         self._after: int | None = None
@@ -118,7 +115,7 @@ class CallTracer:
     def run(self) -> None:
         """Let the guest run and record, until its machine ends; what goes wrong is left in ``failure``.
 
-        In that case the guest is let go, so that nobody waits for it in vain.
+        A failure leaves the guest stopped: its machine has to be ended then.
         """
         try:
             self._stub.set_breakpoint(self._dispatch)
@@ -129,10 +126,15 @@ class CallTracer:
                 self._note(self._stub.registers())
         except MachineGoneError:
             pass
-        except VmError as error:
+        except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits for this one
             self.failure = error
         finally:
             self._stub.close()
+
+    @property
+    def entered(self) -> int:
+        """How many system calls were recorded."""
+        return sum(tally.count for tally in self._tallies.values())
 
     def uses(self) -> tuple[CallUse, ...]:
         """What was recorded: init's calls first, then by number and arguments."""

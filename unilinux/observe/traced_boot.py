@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unilinux.core.errors import UsageError
+from unilinux.core.errors import UniLinuxError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot.counter import counting, read_counts
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.observe.constants import Constants
-from unilinux.observe.coverage import KernelFunction, ObjectUse, coverage_plan, covered
+from unilinux.observe.coverage import DISPATCH, KernelFunction, ObjectUse, coverage_plan, covered
 from unilinux.observe.syscalls import SystemCall
-from unilinux.observe.trace import DISPATCH, CallTracer, CallUse
+from unilinux.observe.trace import CallTracer, CallUse
 from unilinux.observe.unwind import Unwinder
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.gdbstub import StubListener
@@ -46,7 +46,7 @@ def traced_boot(boot: Boot, engine: Engine, symbols: GuestSymbols, *, plugin: Pa
     """Boot once and record; ``use`` drives the machine to its end, and raises when it doesn't do what it should.
 
     :raise UsageError: the kernel has no function that all system calls pass.
-    :raise VmError: the debugger lost the machine, or the counter's output.
+    :raise VmError: the debugger lost the machine or didn't see every system call, or the counter's output is missing.
     """
     dispatch = symbols.kernel.symbols.get(DISPATCH)
     if dispatch is None:
@@ -67,14 +67,48 @@ def traced_boot(boot: Boot, engine: Engine, symbols: GuestSymbols, *, plugin: Pa
                 constants=symbols.constants,
                 programs=symbols.programs,
             )
-            thread = threading.Thread(target=tracer.run, name="tracer", daemon=True)
-            thread.start()
-            try:
-                use(vm)
-            finally:
-                vm.kill()  # ends the stub, and the tracer with it
-                thread.join(_TRACER_END_S)
+            drive(vm, tracer, use)
+    counts = read_counts(counts_file.read_text() if counts_file.exists() else "", plan)
+    require_complete(made=counts.hits["calls"], seen=tracer.entered)
+    return Trace(calls=tracer.uses(), objects=covered(counts, plan, symbols.functions))
+
+
+def require_complete(*, made: int, seen: int) -> None:
+    """Check that the debugger saw every system call that the counter counted.
+
+    :raise VmError: it didn't.
+    """
+    if made != seen:
+        raise VmError(
+            f"the observation is incomplete: the guest made {made} system calls, and the debugger saw {seen} of them",
+            hint="nothing was stored: start the same command again",
+        )
+
+
+def drive(vm: Vm, tracer: CallTracer, use: Callable[[Vm], None]) -> None:
+    """Use the machine while it is traced, and end it.
+
+    :raise Exception: the tracer's failure, if there is one: it ended the machine, whatever ``use`` made of that.
+    """
+
+    def trace() -> None:
+        tracer.run()
+        if tracer.failure is not None:
+            vm.guest.kill()  # it stands still, and use() would wait for it in vain
+
+    thread = threading.Thread(target=trace, name="tracer", daemon=True)
+    thread.start()
+    try:
+        use(vm)
+    except UniLinuxError as error:
+        vm.kill()
+        thread.join(_TRACER_END_S)
+        if tracer.failure is not None:
+            raise tracer.failure from error
+        raise
+    vm.kill()  # ends the stub, and the tracer with it
+    thread.join(_TRACER_END_S)
     if tracer.failure is not None:
         raise tracer.failure
-    counts = read_counts(counts_file.read_text() if counts_file.exists() else "", plan)
-    return Trace(calls=tracer.uses(), objects=covered(counts, plan, symbols.functions))
+    if thread.is_alive():
+        raise VmError(f"the debugger was still at work {_TRACER_END_S:g} s after the machine had ended")

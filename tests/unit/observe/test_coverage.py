@@ -35,7 +35,7 @@ def test_the_plan_has_a_region_for_each_function_and_each_gap() -> None:
     plan = coverage_plan(KERNEL, (A, B, C, D))
     offsets = [address - KERNEL_MAP for address in plan.regions]
     assert offsets == [0x100, 0x110, 0x120, 0x140, 0x150, 0x200, 0x210]
-    assert [watch.name for watch in plan.watches] == ["program", "pid1", "exit"]
+    assert [watch.name for watch in plan.watches] == ["program", "pid1", "exit", "calls"]
 
 
 def test_start_and_end_are_told_from_use() -> None:

@@ -108,6 +108,7 @@ def test_calls_before_execve_are_inits(tree: Path) -> None:
     guest = Guest([(WRITE, (1,), 5), (EXECVE, (PATH,), 0), (WRITE, (1,), 5), (WRITE, (1,), 5)])
     tracer = traced(tree, guest)
     assert tracer.failure is None
+    assert tracer.entered == 4
     assert guest.breakpoints == {DISPATCH, AFTER}
     assert tracer.uses() == (
         CallUse(by=INIT, number=WRITE, name="write"),
@@ -131,9 +132,18 @@ def test_failures_and_calls_that_never_return(tree: Path) -> None:
     )
 
 
-def test_a_stub_that_fails_lets_the_guest_go(tree: Path) -> None:
+def test_a_stub_that_fails_is_told(tree: Path) -> None:
     tracer = traced(tree, Guest([(WRITE, (1,), 5)], complaint=VmError("QEMU's gdb stub refused")))
     assert str(tracer.failure) == "QEMU's gdb stub refused"
+
+
+def test_a_bug_in_the_tracer_is_no_end_of_the_machine(tree: Path) -> None:
+    class Confused(Guest):
+        def registers(self) -> Registers:
+            raise LookupError("a bug")
+
+    tracer = traced(tree, Confused([(WRITE, (1,), 5)]))
+    assert isinstance(tracer.failure, LookupError)
 
 
 @pytest.mark.parametrize("use", [CallUse(by=INIT, number=1, name="write", failures={"EPIPE": 2}, chain=("a", "b"))])
