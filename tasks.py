@@ -1,31 +1,32 @@
-"""UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library."""
+"""UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library.
+
+What a command does is imported when it runs: `--help` is quick.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
-from invoke.tasks import task
+from invoke.tasks import task as any_task
 
-from unilinux.cli import boots, budget, catalogue, checks, images, measure, minimise, patches, setup
 from unilinux.cli.choice import Choice, helps, repeatable, taking
-from unilinux.cli.diff import diff as diff_images
-from unilinux.cli.ladder import ladder as climb
-from unilinux.cli.observe import observe as look
-from unilinux.cli.why import why as explain_why
 
 PROJECT = Path(__file__).resolve().parent
 
-_IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine")
+# No short options: those that invoke makes of first letters mean something else in each command.
+task = partial(any_task, auto_shortflags=False)
+
+_IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine", "kernel", "memory")
 _ANSWER = {
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
 }
-_VERBOSE = {"verbose": _ANSWER["verbose"]}
 _ACCEL = "auto (usual), tcg or kvm"
-_TIMEOUT = "seconds that each check may take"
+_TIMEOUT = "seconds that each check may take; the application says what is usual"
 _MEASURED = "the guest's memory in MiB, 128 unless told"
 _STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
 _APPS = f"{helps('app')['app']}; repeatable"
@@ -43,64 +44,81 @@ def _image_task(
     )
 
 
-@task(name="setup", help=_VERBOSE)
-def setup_task(context: Context, verbose: bool = False) -> None:
+@task(name="setup", help=_ANSWER)
+def setup_task(context: Context, json: bool = False, verbose: bool = False) -> None:
     """Install what is missing (./x does that before every command) and look at the host."""
-    setup.show_host(PROJECT, verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.show_host(PROJECT, as_json=json, verbose=verbose)
 
 
 @task(help=_ANSWER)
 def apps(context: Context, json: bool = False, verbose: bool = False) -> None:
     """List the applications."""
-    catalogue.list_apps(PROJECT, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.list_apps(PROJECT, as_json=json, verbose=verbose)
 
 
 @task(help=_ANSWER)
 def profiles(context: Context, json: bool = False, verbose: bool = False) -> None:
     """List the profiles."""
-    catalogue.list_profiles(PROJECT, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.list_profiles(PROJECT, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "kernel")
+@_image_task(*_IMAGE)
 def build(choice: Choice, json: bool = False, verbose: bool = False) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
-    images.build(PROJECT, choice, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import build as command
+
+    command.build(PROJECT, choice, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "kernel", "memory", "forward", help={"accel": _ACCEL})
+@_image_task(*_IMAGE, "forward", help={"accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
+    from unilinux.cli.commands import boots
+
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "kernel", "memory", help={"accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, help={"accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
-    choice: Choice, accel: str = "auto", timeout: float = 60.0, json: bool = False, verbose: bool = False
+    choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:
     """Build an image, boot it, check that it does what its manifest promises, and power it off."""
-    boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import boots
+
+    boots.verify(PROJECT, choice, accel=accel, timeout_s=timeout or None, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "kernel", help={"symbol": "explain only this symbol"})
+@_image_task(*_IMAGE, help={"symbol": "explain only this symbol"})
 def config(choice: Choice, symbol: str = "", json: bool = False, verbose: bool = False) -> None:
     """Show the kernel's configuration, and for each symbol who asked for it."""
-    images.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import build as command
+
+    command.config(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
 @_image_task(
     *_IMAGE,
-    "memory",
     help={"memory": _MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK},
 )
 def boot(choice: Choice, runs: int = 3, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
-    measure.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
 @_image_task(*_IMAGE, help={"against": "the folder of another image, to see what differs"})
 def size(choice: Choice, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
-    measure.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.size(PROJECT, choice, against=against, as_json=json, verbose=verbose)
 
 
 @_image_task(
@@ -115,12 +133,14 @@ def why(
     choice: Choice,
     symbol: str,
     build: bool = True,
-    timeout: float = 60.0,
+    timeout: float = 0.0,
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Say who asked for a Kconfig symbol, what was seen of its use, and what it costs."""
-    explain_why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import kernel
+
+    kernel.why(PROJECT, choice, symbol=symbol, build=build, timeout_s=timeout or None, as_json=json, verbose=verbose)
 
 
 @task(
@@ -133,20 +153,24 @@ def why(
 )
 def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = False, verbose: bool = False) -> None:
     """Show two images side by side: configurations, sizes and boots."""
-    diff_images(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.diff(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "memory", help={"memory": "where to begin, in MiB: 128 unless told", "timeout": _TIMEOUT})
-def memory(choice: Choice, timeout: float = 60.0, json: bool = False, verbose: bool = False) -> None:
+@_image_task(*_IMAGE, help={"memory": "where to begin, in MiB: 128 unless told", "timeout": _TIMEOUT})
+def memory(choice: Choice, timeout: float = 0.0, json: bool = False, verbose: bool = False) -> None:
     """Find the least memory with which an image still does what its manifest promises."""
-    measure.memory(PROJECT, choice, timeout_s=timeout, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.memory(PROJECT, choice, timeout_s=timeout or None, as_json=json, verbose=verbose)
 
 
 @task(
     name="budget",
     help={
         "app": f"{_APPS}; without it all that have a budget",
-        "update": "what they cost now is the budget from now on",
+        "update": "save the current costs as the budget",
         "timeout": _TIMEOUT,
         **_ANSWER,
     },
@@ -156,12 +180,14 @@ def budget_task(
     context: Context,
     app: list[str] | None = None,
     update: bool = False,
-    timeout: float = 60.0,
+    timeout: float = 0.0,
     json: bool = False,
     verbose: bool = False,
 ) -> None:
     """Hold instructions, bytes and memory against apps/NAME/budget.toml; growth beyond its tolerance fails."""
-    budget.budget(PROJECT, app or (), update=update, timeout_s=timeout, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.budget(PROJECT, app or (), update=update, timeout_s=timeout or None, as_json=json, verbose=verbose)
 
 
 @task(help={**helps("profile", "machine"), "app": _APPS, "against": _STOCK, **_ANSWER}, iterable=["app"])
@@ -175,7 +201,11 @@ def report(
     verbose: bool = False,
 ) -> None:
     """Measure applications and write build/report.html: boot stages, sizes, and the history of budgets."""
-    measure.report(PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import measuring
+
+    measuring.report(
+        PROJECT, app or (), profile=profile, machine=machine, against=against, as_json=json, verbose=verbose
+    )
 
 
 @_image_task(
@@ -199,7 +229,9 @@ def minimise_task(
     verbose: bool = False,
 ) -> None:
     """Find the smallest kernel on which an application passes its checks, and write it as a profile."""
-    minimise.minimise(
+    from unilinux.cli.commands import kernel
+
+    kernel.minimise(
         PROJECT,
         choice,
         keep=tuple(keep or ()),
@@ -214,6 +246,8 @@ def minimise_task(
     "app",
     "profile",
     "machine",
+    "kernel",
+    "memory",
     help={
         "profile": "the kernel that it is observed on, server unless told; always in ring 3",
         "symbol": "show what was seen of this symbol only",
@@ -221,25 +255,33 @@ def minimise_task(
 )
 def observe(choice: Choice, symbol: str = "", json: bool = False, verbose: bool = False) -> None:
     """Boot an application under a debugger, and show what it uses of the kernel: calls, functions, Kconfig symbols."""
-    look(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
+    from unilinux.cli.commands import kernel
+
+    kernel.observe(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
-@task(help={"cache": "remove the cache folder too: downloads and all build steps", **_VERBOSE})
-def clean(context: Context, cache: bool = False, verbose: bool = False) -> None:
+@task(help={"cache": "remove the cache folder too: downloads and all build steps", **_ANSWER})
+def clean(context: Context, cache: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
-    setup.clean(PROJECT, cache=cache, verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.clean(PROJECT, cache=cache, as_json=json, verbose=verbose)
 
 
-@task(help={"fast": "only the unit tests, which need no kernel", "all": "also those that take long"})
-def test(context: Context, fast: bool = False, all: bool = False) -> None:
+@task(help={"fast": "only the unit tests, which need no kernel", "all": "also those that take long", **_ANSWER})
+def test(context: Context, fast: bool = False, all: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Run the tests: units, style, kernel trees, and real boots under emulation."""
-    checks.test(PROJECT, fast=fast, everything=all)
+    from unilinux.cli.commands import project
+
+    project.test(PROJECT, fast=fast, everything=all, as_json=json, verbose=verbose)
 
 
-@task
-def check(context: Context) -> None:
+@task(help=_ANSWER)
+def check(context: Context, json: bool = False, verbose: bool = False) -> None:
     """Run the quality gates: lint, types, layers, shell, patches."""
-    checks.check(PROJECT)
+    from unilinux.cli.commands import project
+
+    project.check(PROJECT, as_json=json, verbose=verbose)
 
 
 @task(
@@ -261,38 +303,64 @@ def ladder(
     verbose: bool = False,
 ) -> None:
     """Measure what system calls and requests cost, in ring 3 and ring 0, by SYSCALL, gate and lean gate."""
-    climb(
-        PROJECT, apps=tuple(app or ()), profile=profile, machine=machine, rounds=rounds, as_json=json, verbose=verbose
+    from unilinux.cli.commands import measuring
+
+    measuring.ladder(
+        PROJECT, tuple(app or ()), profile=profile, machine=machine, rounds=rounds, as_json=json, verbose=verbose
     )
 
 
-_SERIES = {"kernel": "which kernel's series: 6.12", **_VERBOSE}
+_SERIES = {"kernel": "which kernel's series; the usual kernel's unless told", **_ANSWER}
 
 
 @task(help={**_SERIES, "folder": "where the git work tree goes"})
-def checkout(context: Context, kernel: str = "6.12", folder: str = "build/linux", verbose: bool = False) -> None:
+def checkout(
+    context: Context, kernel: str = "", folder: str = "build/linux", json: bool = False, verbose: bool = False
+) -> None:
     """Make a git work tree with one commit per patch, to be changed there."""
-    patches.checkout(PROJECT, kernel, Path(folder), verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.checkout(PROJECT, kernel, Path(folder), as_json=json, verbose=verbose)
 
 
 @task(help={**_SERIES, "folder": "the git work tree"})
-def export(context: Context, kernel: str = "6.12", folder: str = "build/linux", verbose: bool = False) -> None:
+def export(
+    context: Context, kernel: str = "", folder: str = "build/linux", json: bool = False, verbose: bool = False
+) -> None:
     """Write the work tree's commits back as the series."""
-    patches.export(PROJECT, kernel, Path(folder), verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.export(PROJECT, kernel, Path(folder), as_json=json, verbose=verbose)
 
 
-@task(help={**_SERIES, "source": "the kernel whose series is carried over", "folder": "where the git work tree goes"})
+@task(
+    help={
+        **_SERIES,
+        "kernel": "the kernel that gets a series",
+        "source": "the kernel whose series is carried over; the usual one unless told",
+        "folder": "where the git work tree goes",
+    }
+)
 def port(
-    context: Context, kernel: str, source: str = "6.12", folder: str = "build/linux-port", verbose: bool = False
+    context: Context,
+    kernel: str,
+    source: str = "",
+    folder: str = "build/linux-port",
+    json: bool = False,
+    verbose: bool = False,
 ) -> None:
     """Carry a series over to another kernel, in a new git work tree."""
-    patches.port(PROJECT, source, kernel, Path(folder), verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.port(PROJECT, source, kernel, Path(folder), as_json=json, verbose=verbose)
 
 
 @task(name="check", help=_SERIES)
-def check_patches(context: Context, kernel: str = "6.12", verbose: bool = False) -> None:
+def check_patches(context: Context, kernel: str = "", json: bool = False, verbose: bool = False) -> None:
     """Check a series: it applies without fuzz, exports back identical, and checkpatch has nothing to say."""
-    patches.check(PROJECT, kernel, verbose=verbose)
+    from unilinux.cli.commands import project
+
+    project.check_patches(PROJECT, kernel, as_json=json, verbose=verbose)
 
 
 namespace = Collection(

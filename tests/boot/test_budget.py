@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.boot.test_applications import invoke_json
-from unilinux.cli.budget import budget
+from unilinux.cli.commands.measuring import budget
 from unilinux.core.errors import CheckError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.files import remove_tree

@@ -5,7 +5,8 @@ from __future__ import annotations
 from unilinux.measure.boot.stages import Cost, Stage, Stages
 from unilinux.measure.budget.history import Record
 from unilinux.measure.size.size import APPLICATION, PADDING, UNKNOWN, Size
-from unilinux.report.page import Subject, render_page
+from unilinux.ops.report import MeasuredImage
+from unilinux.report.page import render_page
 
 # Of hello, in order.
 _STAGES = {
@@ -42,7 +43,7 @@ def report() -> str:
     return render_page("UniLinux: what images cost", subjects, _history())
 
 
-def _subject(label: str, spent: dict[str, int], application: int, factor: int) -> Subject:
+def _subject(label: str, spent: dict[str, int], application: int, factor: int) -> MeasuredImage:
     stages, reached = [], 0
     for name, count in spent.items():
         reached += count
@@ -58,7 +59,7 @@ def _subject(label: str, spent: dict[str, int], application: int, factor: int) -
     objects = {name: count * factor for name, count in _OBJECTS.items()}
     objects |= {APPLICATION: application, UNKNOWN: 52_000 * factor, PADDING: 3_900_000}
     size = Size(loaded=sum(objects.values()), zeroed=1_200_000, sections={}, objects=objects, symbols={})
-    return Subject(label=label, boot=boot, size=size)
+    return MeasuredImage(label=label, boot=boot, size=size)
 
 
 def _history() -> list[Record]:

@@ -1,4 +1,4 @@
-"""Which image a command is about: its options, and the plan that comes of them."""
+"""Which image a command is about: its options, and the request that they make."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
-from unilinux.cli.session import Session
 from unilinux.core.errors import UsageError
-from unilinux.image.request import Plan, Request, make_plan
-from unilinux.machine.spec import Forward
+
+if TYPE_CHECKING:
+    from unilinux.image.request import Request
 
 P = ParamSpec("P")
 
@@ -39,12 +39,15 @@ class Choice:
         tuple[str, ...], "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"
     ] = ()
 
-    def plan(self, run: Session) -> Plan:
-        """What is to be built.
+    def request(self) -> Request:
+        """What is asked for.
 
-        :raise UsageError: a name or value that doesn't fit.
+        :raise UsageError: a value that can't be read.
         """
-        request = Request(
+        from unilinux.image.request import Request
+        from unilinux.machine.spec import Forward
+
+        return Request(
             app=self.app,
             profile=self.profile or None,
             target=self.machine or None,
@@ -55,7 +58,6 @@ class Choice:
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
         )
-        return make_plan(request, run.layout)
 
 
 def helps(*options: str) -> Mapping[str, str]:

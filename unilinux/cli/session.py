@@ -1,85 +1,131 @@
-"""One task's run: progress is shown, the answer goes to standard output, errors become exit codes."""
+"""One command's run: progress is shown, the answer goes to standard output, errors become exit codes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from unilinux.cli.signals import ended_by_signals
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
-from unilinux.core.localstore import LocalStore
-from unilinux.core.store import Store
-from unilinux.fetch.fetcher import Fetcher
-from unilinux.report.choose import choose_sink
-from unilinux.report.failure import show_failure
+from unilinux.report.choose import choose_sink, progress_mode
+from unilinux.report.failure import BROKEN_PIPE, failure_document, show_failure, show_failure_line
 from unilinux.report.sink import Reporter
-from unilinux.report.tables import Column, show_table
+
+if TYPE_CHECKING:
+    from unilinux.ops.workshop import Workshop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Document(Protocol):
+    """What a use case returns."""
+
+    def document(self) -> Mapping[str, Any] | Sequence[Any]:
+        """Plain JSON data."""
+
+
+@dataclass(slots=True, kw_only=True)
 class Session:
-    """What a task works with. ``as_json`` asks for one JSON document instead of text."""
+    """What a command works with. ``as_json`` asks for one JSON document instead of text.
 
-    layout: Layout
-    progress: Progress
+    The document is written when the command has ended: what fails after the answer (a check that
+    didn't pass) becomes a part of it, so that standard output is one document always.
+    """
+
+    workshop: Workshop
     reporter: Reporter
     as_json: bool = False
-
-    @property
-    def jobs(self) -> int:
-        """How many compilers may run at once."""
-        return os.cpu_count() or 1
-
-    def new_store(self) -> Store:
-        """The store of build steps; it remembers which ones this run went through."""
-        return LocalStore(self.layout.store, logs=self.layout.logs, progress=self.progress)
-
-    def new_fetcher(self) -> Fetcher:
-        """Verified downloads."""
-        return Fetcher(self.layout, self.progress)
+    document: Mapping[str, Any] | Sequence[Any] | None = None
 
     def end_progress(self) -> None:
         """Leave the terminal to something else."""
         self.reporter.close()
 
-    def answer(self, document: Mapping[str, Any] | Sequence[Any], text: Callable[[], str]) -> None:
-        """Write the task's result to standard output: as JSON, or as text for people."""
-        whole = json.dumps(document, indent=2) if self.as_json else text()
-        sys.stdout.write(whole.rstrip("\n") + "\n" if whole else "")
-        sys.stdout.flush()
+    def answer(self, result: Document, text: Callable[[], str]) -> None:
+        """Write the command's result to standard output: as JSON, or as text for people."""
+        self.answer_with(result.document(), text)
 
-    def answer_table(
-        self, document: Sequence[Mapping[str, Any]], columns: Sequence[Column], rows: Sequence[Sequence[str]]
-    ) -> None:
-        """Write rows to standard output: as a JSON list, or as a table."""
+    def answer_with(self, document: Mapping[str, Any] | Sequence[Any], text: Callable[[], str]) -> None:
+        """The same for a document that the command composes itself."""
         if self.as_json:
-            self.answer(document, str)
+            self.document = document
         else:
-            show_table(columns, rows, sys.stdout)
-            sys.stdout.flush()
+            write_answer(text())
+
+
+def write_answer(text: str) -> None:
+    """Write text to standard output, in whatever encoding that has.
+
+    :raise BrokenPipeError: nobody reads it any more.
+    """
+    stream = sys.stdout
+    encoding = stream.encoding or "utf-8"
+    stream.write((text.rstrip("\n") + "\n" if text else "").encode(encoding, "replace").decode(encoding))
+    stream.flush()
 
 
 @contextmanager
 def session(project: Path, *, as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
-    """Run the ``with`` block as one task.
+    """Run the ``with`` block as one command.
 
-    :raise SystemExit: with the exit code of the kind of error that left the block,
-        after one screen about it on standard error.
+    :raise SystemExit: with the exit code of the kind of error that left the block, after
+        one screen about it on standard error, and one JSON document about it on standard
+        output if ``as_json``.
     """
-    # A termination request unwinds as Ctrl-C does, so that nothing is left behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    here: Session | None = None
     try:
-        layout = Layout.of(project, os.environ)
-        with choose_sink(sys.stderr, os.environ) as sink:
-            yield Session(layout=layout, progress=Progress(sink), reporter=sink, as_json=as_json)
+        with ended_by_signals():
+            layout = Layout.of(project, os.environ)
+            with choose_sink(sys.stderr, os.environ) as sink:
+                here = Session(workshop=_workshop(layout, Progress(sink)), reporter=sink, as_json=as_json)
+                yield here
+            if as_json:
+                write_answer(json.dumps({} if here.document is None else here.document, indent=2))
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 # this is the one place where errors end
-        raise SystemExit(show_failure(error, sys.stderr, verbose=verbose)) from None
+        document = here.document if here else None
+        raise SystemExit(end_with(error, document, as_json=as_json, verbose=verbose)) from None
+
+
+def end_with(
+    error: BaseException,
+    document: Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    as_json: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Tell the user what went wrong; returns the status to exit with.
+
+    ``document`` is what the command had answered before.
+    """
+    if isinstance(error, BrokenPipeError):  # nobody reads on: head and grep -q do that, and mean it
+        _write_nowhere()
+        return BROKEN_PIPE
+    if as_json:
+        answered = document if isinstance(document, Mapping) else {}
+        try:
+            write_answer(json.dumps({**answered, "error": failure_document(error)}, indent=2))
+        except BrokenPipeError:
+            _write_nowhere()
+    if progress_mode(os.environ) == "json":
+        return show_failure_line(error, sys.stderr)
+    return show_failure(error, sys.stderr, verbose=verbose)
+
+
+def _write_nowhere() -> None:
+    """Let the interpreter's last flush of standard output succeed."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _workshop(layout: Layout, progress: Progress) -> Workshop:
+    from unilinux.ops.workshop import Workshop
+
+    return Workshop(layout=layout, progress=progress)

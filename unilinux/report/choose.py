@@ -29,10 +29,15 @@ def choose_sink(stream: TextIO, environ: Mapping[str, str], *, mode: str | None 
         "json": lambda: JsonLines(stream),
         "none": Silent,
     }
-    wanted = mode or environ.get(VARIABLE) or ("tree" if _is_for_people(stream, environ) else "plain")
+    wanted = mode or progress_mode(environ) or ("tree" if _is_for_people(stream, environ) else "plain")
     if wanted not in sinks:
         raise UsageError(unknown("kind of progress", wanted, sinks), hint=f"set {VARIABLE} to one of them, or unset it")
     return sinks[wanted]()
+
+
+def progress_mode(environ: Mapping[str, str]) -> str:
+    """The kind of progress that the user asked for; empty if none was."""
+    return environ.get(VARIABLE, "")
 
 
 def _live_tree(stream: TextIO) -> Reporter:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import time
 import traceback
-from typing import IO, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from unilinux.core.errors import UniLinuxError
 from unilinux.report.stream import SafeStream
@@ -11,6 +14,10 @@ from unilinux.report.text import printable
 
 INTERRUPTED = 130  # as a shell reports a program that SIGINT ended
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
+BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
+_SIGNALLED = 128  # and the number of the signal
+
+_BUG_HINT = "this is a bug in UniLinux; the same command with --verbose shows where"
 
 # The beginning of the evidence often names the cause, its end the consequence.
 _HEAD_LINES = 10
@@ -18,10 +25,39 @@ _TAIL_LINES = 20
 
 
 def exit_code(error: BaseException) -> int:
-    """The status to exit with: by kind of error, 130 for Ctrl-C, 70 for a bug."""
+    """The status to exit with: by kind of error, 130 for Ctrl-C, 128 + N for signal N, 70 for a bug."""
     if isinstance(error, UniLinuxError):
         return error.exit_code
-    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else INTERNAL_ERROR
+    if isinstance(error, KeyboardInterrupt):
+        return _SIGNALLED + getattr(error, "number", INTERRUPTED - _SIGNALLED)
+    return INTERNAL_ERROR
+
+
+def failure_document(error: BaseException) -> dict[str, Any]:
+    """The error as plain JSON data: ``code`` is the exit status, ``kind`` a word that stays the same."""
+    found: dict[str, Any] = {"code": exit_code(error), "kind": _kind(error), "message": "", "details": [], "hint": None}
+    if isinstance(error, UniLinuxError):
+        return {**found, "message": error.message, "details": list(error.details), "hint": error.hint}
+    if isinstance(error, KeyboardInterrupt):
+        return {**found, "message": "interrupted"}
+    return {**found, "message": f"{type(error).__name__}: {error}", "hint": _BUG_HINT}
+
+
+def show_failure_line(error: BaseException, stream: TextIO) -> int:
+    """Write the error as one JSON line, for a program that reads progress; returns the status to exit with."""
+    safe = SafeStream(stream)
+    safe.write(json.dumps({"event": "failed", "time": round(time.time(), 3), **failure_document(error)}) + "\n")
+    safe.flush()
+    return exit_code(error)
+
+
+def _kind(error: BaseException) -> str:
+    """``usage`` of UsageError, ``boot`` of BootError; what isn't the user's to mend is ``internal``."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if not isinstance(error, UniLinuxError):
+        return "internal"
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
 
 
 def show_failure(error: BaseException, stream: TextIO, *, verbose: bool = False) -> int:
@@ -47,7 +83,7 @@ def _lines(error: BaseException, *, verbose: bool, bar: str) -> list[tuple[str, 
     if not isinstance(error, UniLinuxError):
         lines.append((f"internal error: {type(error).__name__}: {error}", "bold red"))
         if not verbose:
-            lines.append(("this is a bug in UniLinux; the same command with --verbose shows where", ""))
+            lines.append((_BUG_HINT, ""))
         return lines
     first, *rest = error.message.splitlines() or [""]
     lines.append((f"error: {first}", "bold red"))

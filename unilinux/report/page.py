@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 
-from unilinux.measure.boot.stages import DEAREST, Cost, Stages
+from unilinux.measure.boot.stages import DEAREST, Cost
 from unilinux.measure.budget.history import Record
 from unilinux.measure.size.size import PADDING, Size
+from unilinux.ops.report import MeasuredImage
 from unilinux.report.svg import Bar, lines, short_number, stacked_bars, treemap
 
 _STYLE = """
@@ -35,19 +35,10 @@ td:first-child { overflow-wrap: anywhere; }
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """An image that was measured, as the page names it."""
-
-    label: str
-    boot: Stages
-    size: Size | None = None
-
-
-def render_page(title: str, subjects: Sequence[Subject], history: Sequence[Record] = ()) -> str:
+def render_page(title: str, images: Sequence[MeasuredImage], history: Sequence[Record] = ()) -> str:
     """The page for some images and their history."""
-    sections = [_boot_section(subjects)]
-    sections += [_size_section(subject.label, subject.size) for subject in subjects if subject.size]
+    sections = [_boot_section(images)]
+    sections += [_size_section(image.label, image.size) for image in images if image.size]
     if history:
         sections.append(_history_section(history))
     name = escape(title)
@@ -60,20 +51,20 @@ def render_page(title: str, subjects: Sequence[Subject], history: Sequence[Recor
     )
 
 
-def _boot_section(subjects: Sequence[Subject]) -> str:
-    bars = [Bar(s.label, {stage.name: stage.spent for stage in s.boot.stages}) for s in subjects]
+def _boot_section(images: Sequence[MeasuredImage]) -> str:
+    bars = [Bar(s.label, {stage.name: stage.spent for stage in s.boot.stages}) for s in images]
     plot = stacked_bars(bars, unit="instructions", title="Boot stages")
     parts = ["<h2>Boot</h2>", f'<figure class="boot">{plot}</figure>']
-    for subject in subjects:
-        rows = [(stage.name, stage.spent, stage.instructions) for stage in subject.boot.stages]
+    for image in images:
+        rows = [(stage.name, stage.spent, stage.instructions) for stage in image.boot.stages]
         tables = [("Stages", _table(("stage", "instructions", "since reset"), rows))]
-        if subject.boot.initcalls:
-            tables.append(("Dearest initcalls", _table(("initcall", "instructions"), _costs(subject.boot.initcalls))))
-        if len(subject.boot.functions) > 1:
-            costs = _costs(subject.boot.functions)
+        if image.boot.initcalls:
+            tables.append(("Dearest initcalls", _table(("initcall", "instructions"), _costs(image.boot.initcalls))))
+        if len(image.boot.functions) > 1:
+            costs = _costs(image.boot.functions)
             tables.append(("Dearest functions, up to PID 1", _table(("function", "instructions"), costs)))
         columns = "".join(f"<section><h4>{name}</h4>{table}</section>" for name, table in tables)
-        parts.append(f'<h3>{escape(subject.label)}</h3>\n<div class="columns">{columns}</div>')
+        parts.append(f'<h3>{escape(image.label)}</h3>\n<div class="columns">{columns}</div>')
     return "\n".join(parts)
 
 

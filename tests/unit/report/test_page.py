@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 from unilinux.measure.boot.stages import Cost, Stage, Stages
 from unilinux.measure.budget.history import Record
 from unilinux.measure.size.size import Size
-from unilinux.report.page import Subject, render_page
+from unilinux.ops.report import MeasuredImage
+from unilinux.report.page import render_page
 
 BOOT = Stages(
     stages=(Stage("firmware", 15_000, 15_000), Stage("pid1", 5_000_000, 4_985_000)),
@@ -49,7 +50,7 @@ class Reader(HTMLParser):
 
 
 def page() -> str:
-    return render_page("UniLinux <report>", [Subject(label="hello", boot=BOOT, size=SIZE)], [RECORD, RECORD])
+    return render_page("UniLinux <report>", [MeasuredImage(label="hello", boot=BOOT, size=SIZE)], [RECORD, RECORD])
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
@@ -80,6 +81,6 @@ def test_it_fits_narrow_screens() -> None:
 
 
 def test_a_boot_alone_is_enough() -> None:
-    text = render_page("t", [Subject(label="debian-cloud", boot=BOOT)])
+    text = render_page("t", [MeasuredImage(label="debian-cloud", boot=BOOT)])
     assert "History" not in text
     assert "Size of" not in text

@@ -1,0 +1,113 @@
+"""Images that were built before: found by folder or name, read, and measured once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unilinux.app.catalogue import Catalogue
+from unilinux.core.errors import UsageError
+from unilinux.core.layout import Layout
+from unilinux.core.suggest import did_you_mean
+from unilinux.image.record import ARTIFACTS, RECORD_FILE, Image
+from unilinux.image.request import Request, make_plan
+from unilinux.kernel.kbuild import parse_config
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import MachineSpec
+from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, ImageUnderTest
+
+_NEEDED = (RECORD_FILE, *(ARTIFACTS[name] for name in ("vmlinux_debug", "config")))
+# What of image.json is read here and by those who measure it.
+_FIELDS = ("name", "inputs", "sizes", "app", "profile", "machine", "ring", "syscall", "cmdline", "kernel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The folder of an image, and its ``image.json``."""
+
+    folder: Path
+    record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The image's."""
+        return str(self.record["name"])
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The kernel's configuration: every symbol that it mentions."""
+        return parse_config((self.folder / ARTIFACTS["config"]).read_text(encoding="utf-8"))
+
+
+def find_finished(layout: Layout, word: str) -> Finished:
+    """The image that a word of the command line names: a folder, a name below ``build/``, or an application.
+
+    :raise UsageError: it names none, or not a whole one.
+    """
+    for folder in (Path(word), layout.build / word, _usual_folder(layout, word)):
+        if folder is not None and folder.is_dir():
+            return read_finished(folder)
+    built = [path.parent.name for path in layout.build.glob(f"*/{RECORD_FILE}")]
+    applications = Catalogue(layout.apps).names
+    if word in applications:
+        raise UsageError(f"the image of {word} isn't built", hint=f"./x build --app {word}")
+    near = did_you_mean(word, (*built, *applications))
+    known = ", ".join(sorted(built)) or "nothing yet, see ./x build"
+    raise UsageError(
+        f"there is no image {word!r}" + (f"; did you mean {near!r}?" if near else ""),
+        hint=f"name a folder, or what lies in {layout.build}: {known}",
+    )
+
+
+def read_finished(folder: Path) -> Finished:
+    """The image in a folder.
+
+    :raise UsageError: there is none, or it lacks what measuring takes.
+    """
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"{folder} is not the folder of an image: it has no {missing[0]}",
+            hint="name a folder that ./x build made, such as build/hello-tiny",
+        )
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        return Finished(folder=folder, record={name: record[name] for name in _FIELDS})
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
+
+
+def image_under_test(layout: Layout, finished: Finished, *, memory_mib: int = USUAL_MEMORY_MIB) -> ImageUnderTest:
+    """The image on the machine that it was built for, with this memory, told what it was told then.
+
+    What it is asked comes from the application's manifest as it is now.
+
+    :raise UsageError: the application or profile is there no more.
+    """
+    record = finished.record
+    request = Request(app=record["app"], profile=record["profile"], ring=record["ring"], syscall=record["syscall"])
+    plan = make_plan(request, layout)
+    spec = MachineSpec(
+        target=record["machine"]["board"],
+        cpus=record["machine"]["cpus"],
+        network=record["machine"]["network"],
+        rng=record["machine"]["rng"],
+        memory_mib=memory_mib,
+    )
+    machine = compose(spec)
+    own = set(record["machine"]["cmdline"].split())
+    words = tuple(word for word in record["cmdline"].split() if word not in own)
+    told = replace(plan, machine=machine, profile=replace(plan.profile, cmdline=words))
+    reached = told.forwarding(plan.app.manifest.run.ports)
+    return ImageUnderTest(plan=reached, image=Image(plan=told, folder=finished.folder, record=record, steps=()))
+
+
+def _usual_folder(layout: Layout, app: str) -> Path | None:
+    """Where the image of an application with its usual profile lies."""
+    catalogue = Catalogue(layout.apps)
+    if app not in catalogue.names:
+        return None
+    return layout.build / f"{app}-{catalogue.find(app).manifest.profile}"
