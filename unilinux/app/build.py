@@ -1,60 +1,57 @@
-"""Building an application from source: its manifest's steps, run with the tool chain."""
+"""Building an application: its source laid out, its manifest's steps run with the tool chain, its files collected."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from unilinux.app.built import GATE, SYMBOLS, TRAP, Built
 from unilinux.app.catalogue import App
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
-from unilinux.fetch.unpack import unpack
+from unilinux.sources.folder import copy
+from unilinux.sources.source import Materials
 
 _CFLAGS = "-O2"
 
 # The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
-GATE_SUFFIX = ".gate"
-# The folder of an application's output with its programs before they were stripped of their symbols.
-SYMBOLS = ".symbols"
+_GATE_SUFFIX = ".gate"
 # The moment that builds are told to be at: that of no build, so that all agree.
 _EPOCH_S = 0
 _ERROR_LINES = 40
 
 
-def build_app(app: App, *, tarballs: Mapping[str, Path], toolchain: Output, store: Store, jobs: int) -> Output:
-    """The files that the manifest takes from the build, named as in the build folder, stripped.
+def build_app(app: App, materials: Materials, *, toolchain: Output | None, store: Store, jobs: int) -> Output:
+    """What the manifest takes from the source and from the build: see :class:`unilinux.app.built.Built`.
 
-    :data:`SYMBOLS` has the same programs with their symbols: the image has no use for those, who looks into it has.
+    Built programs are stripped; copies of them with their symbols are kept beside.
 
-    :param tarballs: the source's tarballs, verified, by the name that the manifest gives them.
+    :param toolchain: what the build steps compile with; None for an application that isn't built.
     :raise BuildError: a step failed (``details`` has the compiler's lines), or left out a file.
     """
     manifest = app.manifest
-    source = manifest.source
-    extra = {tarball.name: tarball.file for tarball in source.extra} if source.kind == "debian" else {}
+    steps = manifest.build.steps if manifest.build else ()
     step = Step(
         name=f"app-{manifest.name}",
-        label=f"building {manifest.name} {manifest.version}",
+        label=f"building {manifest.name} {manifest.version}" if steps else f"laying out {manifest.name}",
         spec={
-            "steps": manifest.build.steps,
+            "source": dict(materials.spec),
+            "steps": steps,
             "files": manifest.built_files,
-            "extra": extra,
+            "source_files": manifest.source_files,
             "cflags": _CFLAGS,
             "epoch": _EPOCH_S,
         },
-        inputs={
-            "toolchain": toolchain.digest,
-            **{f"tarball:{tarball.file}": tarball.sha256 for tarball in source.tarballs},
-        },
-        files={f"local:{name}": app.folder / name for name in source.files},
+        inputs={**({"toolchain": toolchain.digest} if toolchain else {}), **materials.inputs},
+        files=materials.files,
     )
-    return store.run(step, lambda space: _make(space, app, tarballs, toolchain.path, jobs))
+    return store.run(step, lambda space: _make(space, app, materials, toolchain.path if toolchain else None, jobs))
 
 
 def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
@@ -73,9 +70,11 @@ def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
     return tuple(found[:_ERROR_LINES])
 
 
-def _make(space: Workspace, app: App, tarballs: Mapping[str, Path], toolchain: Path, jobs: int) -> None:
+def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | None, jobs: int) -> None:
     folder = space.scratch / "build"
-    _lay_out(app, tarballs, folder)
+    _take_source(app, materials.lay_out(folder), folder, space)
+    if app.manifest.build is None or toolchain is None:
+        return
     env = _environment(toolchain, folder, space.scratch, jobs)
     for command in app.manifest.build.steps:
         space.step.detail(command)
@@ -91,15 +90,19 @@ def _make(space: Workspace, app: App, tarballs: Mapping[str, Path], toolchain: P
     _collect(app, folder, space, toolchain)
 
 
-def _lay_out(app: App, tarballs: Mapping[str, Path], folder: Path) -> None:
-    source = app.manifest.source
-    if source.kind == "debian":
-        unpack(tarballs[source.file], folder)
-        for tarball in source.extra:
-            unpack(tarballs[tarball.file], folder / tarball.name)
-    for name in source.files:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(app.folder / name, folder / name)
+def _take_source(app: App, tree: Tree, folder: Path, space: Workspace) -> None:
+    """Keep what the manifest takes from the source, before build steps can change it."""
+    names = app.manifest.source_files
+    missing = [name for name in names if not os.path.lexists(folder / name)]
+    if missing:
+        raise BuildError(
+            f"{app.manifest.name}: its source has no {', '.join(missing)}", hint=f"see source and files in {app.path}"
+        )
+    if names:
+        built = Built(space.out)
+        for name in names:
+            copy(folder / name, built.source / name)
+        built.write_source(tree)
 
 
 def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[str, str]:
@@ -118,22 +121,34 @@ def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[s
 
 
 def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
-    missing = [name for name in app.manifest.built_files if not (folder / name).is_file()]
+    missing = [name for name in app.manifest.built_files if not (folder / name).exists()]
     if missing:
         raise BuildError(
             f"{app.manifest.name}: the build ended well but did not make {', '.join(missing)}",
             hint=f"see files and build.steps in {app.path}; the build's output is in {space.log}",
         )
-    linked_twice = [
-        name + GATE_SUFFIX for name in app.manifest.built_files if (folder / (name + GATE_SUFFIX)).is_file()
-    ]
-    for name in (*app.manifest.built_files, *linked_twice):
-        target = space.out / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / name, target)
-        if is_elf(target):
-            strip = toolchain / "bin" / f"{X86_64.tool_prefix}strip"
-            symbols = space.out / SYMBOLS / name
+    built = Built(space.out)
+    for name in app.manifest.built_files:
+        copy(folder / name, built.path(name))
+        for file in _files(built.path(name)):
+            if is_elf(file):
+                _collect_program(built, file.relative_to(space.out).as_posix(), folder, space, toolchain)
+
+
+def _files(origin: Path) -> list[Path]:
+    found = sorted(origin.rglob("*")) if origin.is_dir() else [origin]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
+def _collect_program(built: Built, name: str, folder: Path, space: Workspace, toolchain: Path) -> None:
+    gate = folder / (name + _GATE_SUFFIX)
+    if gate.is_file():
+        copy(gate, built.variant(name, GATE))
+    strip = toolchain / "bin" / f"{X86_64.tool_prefix}strip"
+    for way in (TRAP, GATE):
+        target = built.variant(name, way)
+        if target.is_file():
+            symbols = space.out / SYMBOLS / target.relative_to(space.out)
             symbols.parent.mkdir(parents=True, exist_ok=True)
             run([strip, "--strip-debug", "--remove-section=.comment", "-o", symbols, target], log=space.log)
             run([strip, "--strip-all", "--remove-section=.comment", target], log=space.log)

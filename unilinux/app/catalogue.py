@@ -102,11 +102,11 @@ def load_app(folder: Path) -> App:
     problems = []
     if manifest.name != folder.name:
         problems.append(f"{path}: name: {manifest.name!r} must be the folder's name, {folder.name!r}")
-    wanted = [
-        *manifest.source.files,
-        *(name for file in manifest.files for name in (file.local, file.template) if name is not None),
-    ]
-    problems += [f"{path}: {name} does not exist in {folder}" for name in wanted if not (folder / name).is_file()]
+    wanted = [*manifest.source.beside, *(file.local for file in manifest.files if file.local is not None)]
+    templates = [file.template for file in manifest.files if file.template is not None]
+    missing = [name for name in (*wanted, *templates) if not (folder / name).exists()]
+    problems += [f"{path}: {name} does not exist in {folder}" for name in missing]
+    problems += [f"{path}: {name} is a folder: a template is a file" for name in templates if (folder / name).is_dir()]
     if problems:
         raise ManifestError(f"{path}: the folder does not fit the manifest", details=problems)
     return App(folder=folder, manifest=manifest)

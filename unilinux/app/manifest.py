@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import reduce
+from operator import or_
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from unilinux.app.checks import Check, Port, port_of
 from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
+from unilinux.sources.registry import KINDS
+from unilinux.sources.source import Source, inside
 
 NAME_PATTERN = r"^[a-z][a-z0-9-]*$"
 
 AppName = Annotated[str, Field(pattern=NAME_PATTERN)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Mode = Annotated[str, Field(pattern=r"^0[0-7]{3}$")]
-
-
-def _inside(path: str) -> str:
-    """A path that stays in the folder it is relative to."""
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts:
-        raise ValueError(f"{path!r} must be a relative path without '..'")
-    return path
+Mode = Annotated[str, Field(pattern=r"^0[0-7]{3,4}$")]
+Owner = Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,9}):(0|[1-9]\d{0,9})$")]
 
 
 def _guest(path: str) -> str:
@@ -33,55 +29,11 @@ def _guest(path: str) -> str:
     return path
 
 
-class Tarball(Model):
-    """An upstream tarball out of a Debian source package."""
-
-    package: str
-    file: str
-    sha256: Sha256
-
-
-class ExtraTarball(Tarball):
-    """A further tarball, unpacked to ``./name`` inside the build folder."""
-
-    name: AppName
-
-
-class _Files(Model):
-    # Files that lie beside app.toml, copied to the build folder under the same names.
-    files: tuple[str, ...] = ()
-
-    @field_validator("files")
-    @classmethod
-    def _files_inside(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_inside(file) for file in files)
-
-
-class DebianSource(Tarball, _Files):
-    """Built from a Debian source package: its tarball becomes the build folder."""
-
-    kind: Literal["debian"]
-    extra: tuple[ExtraTarball, ...] = ()
-
-    @property
-    def tarballs(self) -> tuple[Tarball, ...]:
-        """Everything to fetch."""
-        return (self, *self.extra)
-
-
-class LocalSource(_Files):
-    """Built from files that lie beside ``app.toml`` alone."""
-
-    kind: Literal["local"]
-    files: tuple[str, ...] = Field(min_length=1)
-
-    @property
-    def tarballs(self) -> tuple[Tarball, ...]:
-        """Nothing is to be fetched."""
-        return ()
-
-
-Source = Annotated[DebianSource | LocalSource, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    AnySource = Source
+else:
+    # One of the kinds that there are, by its key "kind".
+    AnySource = Annotated[reduce(or_, KINDS), Field(discriminator="kind")] if len(KINDS) > 1 else KINDS[0]
 
 
 class Build(Model):
@@ -95,32 +47,51 @@ class File(Model):
 
     path: str
     build: str | None = None
+    source: str | None = None
     local: str | None = None
     template: str | None = None
     directory: Literal[True] | None = None
     symlink: str | None = None
     mode: Mode | None = None
+    owner: Owner | None = None
+    # How a built program enters the kernel, where it can't be as the image's others do.
+    syscall: Literal["trap"] | None = None
 
     @field_validator("path")
     @classmethod
     def _path_of_guest(cls, path: str) -> str:
         return _guest(path)
 
-    @field_validator("build", "local", "template")
+    @field_validator("build", "source", "local", "template")
     @classmethod
     def _origin_inside(cls, path: str | None) -> str | None:
-        return None if path is None else _inside(path)
+        return None if path is None else inside(path)
 
     @model_validator(mode="after")
     def _one_origin(self) -> File:
-        origins = ("build", "local", "template", "directory", "symlink")
+        origins = ("build", "source", "local", "template", "directory", "symlink")
         given = [name for name in origins if getattr(self, name) is not None]
         if len(given) != 1:
             said = " and ".join(given) or "none"
             raise ValueError(f"{self.path} needs exactly one of {', '.join(origins)}, not {said}")
         if self.symlink is not None and self.mode is not None:
             raise ValueError(f"{self.path} is a symlink: it has no mode of its own")
+        if self.syscall is not None and self.build is None:
+            raise ValueError(f"{self.path} doesn't come from the build: only built programs have a choice of syscall")
         return self
+
+    @property
+    def may_be_folder(self) -> bool:
+        """Whether this may be a folder with files in it; only the build, the source or the host's folder tells."""
+        return self.build is not None or self.source is not None or self.local is not None
+
+    @property
+    def uid_gid(self) -> tuple[int, int] | None:
+        """The owner as numbers; None: as the file's origin has it, which is root unless the source says otherwise."""
+        if self.owner is None:
+            return None
+        uid, gid = self.owner.split(":")
+        return int(uid), int(gid)
 
     @property
     def permissions(self) -> int:
@@ -213,8 +184,9 @@ class Manifest(Model):
     version: str
     # The profile that it is built with unless the user names another one.
     profile: AppName
-    source: Source
-    build: Build
+    source: AnySource
+    # Without it the files come from the source, from beside app.toml and from templates.
+    build: Build | None = None
     files: tuple[File, ...] = Field(min_length=1)
     vars: dict[str, str | int | bool] = Field(default_factory=dict)
     run: Run
@@ -249,10 +221,13 @@ class Manifest(Model):
     def _file_problems(self) -> list[str]:
         paths = [file.path for file in self.files]
         problems = [f"files: {path} is given twice" for path, count in Counter(paths).items() if count > 1]
-        if self.run.argv[0] not in paths:
+        if self._holder(self.run.argv[0]) is None:
             problems.append(f"run.argv: {self.run.argv[0]} is not among the files")
-        if not any(file.build is not None for file in self.files):
+        built = [file.path for file in self.files if file.build is not None]
+        if self.build is not None and not built:
             problems.append("files: nothing comes from the build")
+        if self.build is None:
+            problems += [f"files: {path} comes from a build, but there is no [build]" for path in built]
         return problems
 
     def _check_problems(self) -> list[str]:
@@ -267,6 +242,24 @@ class Manifest(Model):
         return problems
 
     @property
+    def main(self) -> File:
+        """The entry of the file that init starts, or of a folder that it is in."""
+        found = self._holder(self.run.argv[0])
+        assert found is not None  # checked when the manifest was read
+        return found
+
+    def _holder(self, path: str) -> File | None:
+        """The nearest entry that can hold a path: that of the file itself, or of a folder of files above it."""
+        above = [path, *(str(parent) for parent in PurePosixPath(path).parents)]
+        by_path = {file.path: file for file in self.files if file.path == path or file.may_be_folder}
+        return next((by_path[place] for place in above if place in by_path), None)
+
+    @property
     def built_files(self) -> tuple[str, ...]:
         """What the build must leave behind, by path in the build folder; sorted, each once."""
         return tuple(sorted({file.build for file in self.files if file.build is not None}))
+
+    @property
+    def source_files(self) -> tuple[str, ...]:
+        """What is taken from the source as it is laid out, before the build; sorted, each once."""
+        return tuple(sorted({file.source for file in self.files if file.source is not None}))

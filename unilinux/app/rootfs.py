@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.build import GATE_SUFFIX
+from unilinux.app.built import TRAP, Built
 from unilinux.app.catalogue import App
 from unilinux.app.manifest import File as Listed
 from unilinux.app.render import render
-from unilinux.core.errors import BuildError
+from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.elf.file import is_elf
+from unilinux.sources.folder import entries_of
 
 INIT_PATH = "/init"
 
@@ -37,7 +40,7 @@ def root_files(
     *,
     built: Output,
     init: Output,
-    gate: bool = False,
+    way_of: Callable[[Listed], str] = lambda _: TRAP,
     memory_mib: int | None = None,
     nameserver: str,
 ) -> Tree:
@@ -45,12 +48,17 @@ def root_files(
 
     :param built: what :func:`unilinux.app.build.build_app` returned.
     :param init: what :func:`unilinux.app.init.compile.build_init` returned.
-    :param gate: take the programs whose system calls go through the gate.
+    :param way_of: by which way a program that was built enters the kernel, as in :mod:`unilinux.app.built`.
     :param nameserver: the address of the guest's name server.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
     :raise ManifestError: a template doesn't hold, or two files have one path.
+    :raise BuildError: a program has no variant for its way into the kernel.
     """
-    own = [_entry(app, listed, built, gate, memory_mib) for listed in app.manifest.files]
+    own = [
+        entry
+        for listed in app.manifest.files
+        for entry in _owned(_entries(app, listed, Built(built.path), way_of(listed), memory_mib), listed)
+    ]
     general: list[Entry] = [File(INIT_PATH, init.path / "init", 0o755), *_DEVICES, *_ACCOUNTS]
     general += [Directory(mount.target) for mount in app.manifest.run.mount_points]
     if app.manifest.run.network:
@@ -58,17 +66,6 @@ def root_files(
         general.append(File("/etc/hosts", f"127.0.0.1 localhost {app.manifest.run.hostname}\n".encode()))
     given = {entry.path for entry in own}
     return Tree.of([*own, *(entry for entry in general if entry.path not in given)])
-
-
-def _built_file(app: App, name: str, built: Path, gate: bool) -> Path:
-    if not gate or not is_elf(built / name):
-        return built / name
-    if not (built / (name + GATE_SUFFIX)).is_file():
-        raise BuildError(
-            f"{app.manifest.name}: {name} was not linked by $CC under that name, so it has no copy for the gate",
-            hint=f"take the file that the linker writes in {app.path}, or use --syscall trap",
-        )
-    return built / (name + GATE_SUFFIX)
 
 
 def template_variables(app: App, memory_mib: int | None = None) -> dict[str, Any]:
@@ -83,15 +80,57 @@ def template_variables(app: App, memory_mib: int | None = None) -> dict[str, Any
     }
 
 
-def _entry(app: App, listed: Listed, built: Output, gate: bool, memory_mib: int | None) -> Entry:
+def _entries(app: App, listed: Listed, built: Built, way: str, memory_mib: int | None) -> Iterator[Entry]:
+    at = listed.path
     if listed.symlink is not None:
-        return Symlink(listed.path, listed.symlink)
-    if listed.directory:
-        return Directory(listed.path, listed.permissions)
-    if listed.build is not None:
-        return File(listed.path, _built_file(app, listed.build, built.path, gate), listed.permissions)
-    if listed.local is not None:
-        return File(listed.path, app.folder / listed.local, listed.permissions)
-    assert listed.template is not None  # the manifest has checked that one origin is set
-    text = render(app.folder / listed.template, template_variables(app, memory_mib))
-    return File(listed.path, text.encode(), listed.permissions)
+        yield Symlink(at, listed.symlink)
+    elif listed.directory:
+        yield Directory(at, listed.permissions)
+    elif listed.template is not None:
+        text = render(app.folder / listed.template, template_variables(app, memory_mib))
+        yield File(at, text.encode(), listed.permissions)
+    elif listed.source is not None:
+        yield from _with_mode(built.source_entries(listed.source, at), listed, None)
+    elif listed.build is not None:
+        for entry in _with_mode(entries_of(built.path(listed.build), at), listed, listed.permissions):
+            yield _entering(app, entry, built, way)
+    else:
+        assert listed.local is not None  # the manifest has checked that one origin is set
+        yield from _with_mode(entries_of(app.folder / listed.local, at), listed, listed.permissions)
+
+
+def _with_mode(entries: Iterable[Entry], listed: Listed, usual: int | None) -> Iterator[Entry]:
+    """A single file gets the mode of the list, or its kind's usual one; those of a folder keep their own.
+
+    :raise ManifestError: a mode is given for a folder.
+    """
+    for number, entry in enumerate(entries):
+        mode = int(listed.mode, 8) if listed.mode is not None else usual
+        if isinstance(entry, File) and number == 0 and mode is not None:
+            yield replace(entry, mode=mode)
+        elif listed.mode is not None and isinstance(entry, Directory) and number == 0:
+            raise ManifestError(
+                f"{listed.path} is a folder of files, which have modes of their own: mode is for single files"
+            )
+        else:
+            yield entry
+
+
+def _owned(entries: Iterable[Entry], listed: Listed) -> Iterator[Entry]:
+    owner = listed.uid_gid
+    for entry in entries:
+        yield entry if owner is None else replace(entry, uid=owner[0], gid=owner[1])
+
+
+def _entering(app: App, entry: Entry, built: Built, way: str) -> Entry:
+    """The variant of a program that enters the kernel in this way; anything else as it is."""
+    if not isinstance(entry, File) or not isinstance(entry.content, Path) or way == TRAP or not is_elf(entry.content):
+        return entry
+    name = entry.content.relative_to(built.folder).as_posix()
+    program = built.program(name)
+    if way not in program.variants:
+        raise BuildError(
+            f"{app.manifest.name}: {name} was not linked by $CC under that name, so it has no copy for the {way}",
+            hint=f'take the file that the linker writes in {app.path}; or add syscall = "trap" to it there',
+        )
+    return replace(entry, content=program.variants[way])

@@ -1,9 +1,11 @@
-"""How an application runs and enters the kernel: its ring, and the rung of the system call ladder."""
+"""How an image's programs run and enter the kernel: their ring, and the rung of the system call ladder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from unilinux.app.built import GATE, TRAP
+from unilinux.app.manifest import File
 from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import UsageError
 from unilinux.core.suggest import unknown
@@ -11,7 +13,7 @@ from unilinux.kconfig.profile import Profile
 from unilinux.kconfig.wish import Origin, Wish
 
 RINGS = X86_64.rings
-SYSCALLS = ("trap", "gate", "lean")
+SYSCALLS = (TRAP, GATE, "lean")
 KEPT = ("all", "used")
 
 _ORIGIN = Origin("unilinux/image/entry.py")
@@ -19,7 +21,7 @@ _ORIGIN = Origin("unilinux/image/entry.py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """``ring`` is the CPL of the application's code, ``syscall`` how it makes system calls.
+    """``ring`` is the CPL of the programs' code, ``syscall`` how they make system calls unless they say otherwise.
 
     ``trap`` is the SYSCALL instruction, ``gate`` a function call into the kernel,
     ``lean`` the same with a shorter path behind it.
@@ -35,8 +37,12 @@ class Entry:
 
     @property
     def gated(self) -> bool:
-        """Whether the C library calls the gate."""
-        return self.syscall != "trap"
+        """Whether the kernel has a gate for programs to call."""
+        return self.syscall != TRAP
+
+    def way_of(self, file: File) -> str:
+        """How one program enters the kernel: as the image's usual programs do, or as it says itself."""
+        return GATE if self.gated and file.syscall is None else TRAP
 
     @property
     def wishes(self) -> tuple[Wish, ...]:
@@ -49,10 +55,9 @@ class Entry:
         if self.syscall == "lean":
             wishes.append(Wish("UNILINUX_LEAN_GATE", "y", _ORIGIN, "with the shorter path"))
         if self.kept == "used":
-            # Other kernels' series don't have it: there a profile's choice changes nothing, the user's is refused.
-            kernel = "" if self.insisted else "6.12"
+            # Not every series has it: where it is missing, a profile's choice changes nothing, the user's is refused.
             why = "system calls that nobody makes are left out"
-            wishes.append(Wish("UNILINUX_SYSCALLS", "y", _ORIGIN, why, kernel=kernel))
+            wishes.append(Wish("UNILINUX_SYSCALLS", "y", _ORIGIN, why, optional=not self.insisted))
         return tuple(wishes)
 
 

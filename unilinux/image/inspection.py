@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.build import SYMBOLS
+from unilinux.app.built import Built
 from unilinux.app.rootfs import INIT_PATH
 from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
@@ -80,10 +80,7 @@ def _programs(rootfs: Tree, built: Path) -> Iterator[tuple[str, Path]]:
     """Path in the image, and the file to look into: one with symbols, if there is one."""
     for entry in rootfs.entries:
         if isinstance(entry, File) and isinstance(entry.content, Path) and is_elf(entry.content):
-            path = entry.content
-            if path.is_relative_to(built) and (built / SYMBOLS / path.relative_to(built)).is_file():
-                path = built / SYMBOLS / path.relative_to(built)
-            yield entry.path, path
+            yield entry.path, Built(built).symbols(entry.content)
 
 
 def _scan(name: str, path: Path, store: Store) -> Scan:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from unilinux.core.document import read_document
 from unilinux.core.errors import ManifestError
@@ -11,18 +13,20 @@ from unilinux.core.suggest import unknown
 from unilinux.kconfig.wish import Layer
 from unilinux.kernel.source import KERNELS, Kernels, find_kernel
 
+_CONFIG = re.compile(r"^\+\s*(?:menu)?config (\w+)$", re.MULTILINE)
 _SERIES = "linux-"  # patches/linux-6.12 is the series of Linux 6.12
 
 
 def on_kernel(layers: Sequence[Layer], layout: Layout, kernel: str | None) -> tuple[Layer, ...]:
-    """The layers without the wishes that are meant for other kernels.
+    """The layers without the wishes that are meant for other kernels, or for symbols that this one's series hasn't.
 
     :param kernel: as the user names it; None is the usual one. A tarball or folder of the user's
         counts as the kernel whose patch series it gets.
     :raise UsageError: there is no such kernel.
     :raise ManifestError: wishes that are meant for a kernel that nobody knows.
     """
-    name = find_kernel(layout, kernel).series.name.removeprefix(_SERIES)
+    series = find_kernel(layout, kernel).series
+    name = series.name.removeprefix(_SERIES)
     known = {name, *(pinned.name for pinned in read_document(layout.project / KERNELS, Kernels).kernel)}
     known |= {path.name.removeprefix(_SERIES) for path in (layout.project / "patches").glob(f"{_SERIES}*")}
     problems = [
@@ -33,4 +37,11 @@ def on_kernel(layers: Sequence[Layer], layout: Layout, kernel: str | None) -> tu
     ]
     if problems:
         raise ManifestError("wishes are meant for a kernel that isn't there", details=problems)
-    return tuple(layer.on(name) for layer in layers)
+    declared = _declared(series)
+    return tuple(layer.on(name).with_symbols(declared) for layer in layers)
+
+
+def _declared(series: Path) -> frozenset[str]:
+    """The Kconfig symbols that a series' patches bring."""
+    texts = (patch.read_text(encoding="utf-8", errors="replace") for patch in series.glob("*.patch"))
+    return frozenset(name for text in texts for name in _CONFIG.findall(text))

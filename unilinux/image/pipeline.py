@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.app.build import SYMBOLS, build_app
+from unilinux.app.build import build_app
+from unilinux.app.built import GATE, SYMBOLS
 from unilinux.app.init.compile import build_init
 from unilinux.app.rootfs import root_files
 from unilinux.core.errors import UsageError
@@ -40,9 +41,12 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 class Contents:
     """What goes into a kernel: the built application, init, the image's ``files``, and ``cargo``, these as packed.
 
+    ``source`` tells where the application came from.
+
     ``inspection`` is what was seen in its programs, ``system_calls`` names those of the kernel by their numbers.
     """
 
+    source: Mapping[str, str]
     built: Output
     init: Output
     files: Tree
@@ -111,20 +115,22 @@ class Pipeline:
         """
         tree = self.tree(plan.kernel)
         headers = install_headers(tree, store=self.store)
-        built = self._application(plan, headers)
+        materials = plan.app.manifest.source.obtain(plan.app.folder, self.fetcher)
+        toolchain = self._toolchain(headers) if plan.app.manifest.build else None
+        built = build_app(plan.app, materials, toolchain=toolchain, store=self.store, jobs=self.jobs)
         init = build_init(
             plan.app,
             kernel=tree.path,
             headers=headers.path,
             headers_digest=headers.digest,
             store=self.store,
-            gate=plan.entry.gated,
+            gate=plan.entry.way_of(plan.app.manifest.main) == GATE,
         )
         rootfs = root_files(
             plan.app,
             built=built,
             init=init,
-            gate=plan.entry.gated,
+            way_of=plan.entry.way_of,
             memory_mib=plan.machine.spec.memory_mib,
             nameserver=plan.machine.target.network.name_server,
         )
@@ -137,6 +143,7 @@ class Pipeline:
             progress=self.store.progress,
         )
         return Contents(
+            source=materials.facts,
             built=built,
             init=init,
             files=rootfs,
@@ -177,6 +184,7 @@ class Pipeline:
         kernel = self.link(tree, objects, contents.cargo, contents.kept)
         record = make_record(
             plan,
+            source=contents.source,
             kernel=_kernel_record(tree),
             symbols=resolved.count,
             folder=kernel.output.path,
@@ -190,9 +198,9 @@ class Pipeline:
         folder = publish(kernel, resolved, record, self.layout.build / record["name"])
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
-    def _application(self, plan: Plan, headers: Output) -> Output:
+    def _toolchain(self, headers: Output) -> Output:
         spec = read_toolchain(self.layout.project / _TOOLCHAINS)
-        toolchain = build_toolchain(
+        return build_toolchain(
             spec,
             tarball=self.fetcher.debian_source_file(spec.package, spec.file, spec.sha256),
             headers=headers.path,
@@ -201,11 +209,6 @@ class Pipeline:
             store=self.store,
             jobs=self.jobs,
         )
-        tarballs = {
-            tarball.file: self.fetcher.debian_source_file(tarball.package, tarball.file, tarball.sha256)
-            for tarball in plan.app.manifest.source.tarballs
-        }
-        return build_app(plan.app, tarballs=tarballs, toolchain=toolchain, store=self.store, jobs=self.jobs)
 
 
 def _kernel_record(tree: KernelTree) -> Mapping[str, object]:

@@ -93,6 +93,7 @@ def _near(path: Path) -> Path:
 def make_record(
     plan: Plan,
     *,
+    source: Mapping[str, str],
     kernel: Mapping[str, Any],
     symbols: int,
     folder: Path,
@@ -102,7 +103,8 @@ def make_record(
 ) -> dict[str, Any]:
     """The content of ``image.json``: the same for the same inputs.
 
-    ``folder`` holds the artefacts; ``parts`` are sizes in bytes; ``inputs`` digests by role;
+    ``source`` tells where the application came from; ``folder`` holds the artefacts;
+    ``parts`` are sizes in bytes; ``inputs`` digests by role;
     ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
@@ -118,6 +120,7 @@ def make_record(
         "syscall": plan.entry.syscall,
         "machine": plan.machine.describe(),
         "cmdline": " ".join((*plan.machine.cmdline, *plan.cmdline)),
+        "source": dict(source),
         "kernel": dict(kernel),
         "config": {"symbols": symbols},
         "artifacts": {

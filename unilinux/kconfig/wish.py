@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,7 +29,8 @@ class Wish:
     ``value`` is written as in a profile: ``y`` or ``n``, a number, a hexadecimal
     number with its ``0x``, or a string without quotes. ``why`` is a reason for
     people; it changes nothing. ``kernel`` is the only kernel, such as ``6.12``,
-    that the wish is meant for; empty: all of them.
+    that the wish is meant for; empty: all of them. An ``optional`` wish for a symbol
+    of a patch series is dropped for a kernel whose series doesn't have it.
     """
 
     symbol: str
@@ -37,6 +38,7 @@ class Wish:
     origin: Origin
     why: str = ""
     kernel: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,11 @@ class Layer:
         """The layer, and those that it stands on, with no wish that is meant for another kernel."""
         kept = tuple(wish for wish in self.wishes if wish.kernel in ("", kernel))
         return replace(self, wishes=kept, base=self.base.on(kernel) if self.base else None)
+
+    def with_symbols(self, declared: Collection[str]) -> Layer:
+        """The layer, and those that it stands on, without optional wishes for symbols that aren't declared."""
+        kept = tuple(wish for wish in self.wishes if not wish.optional or wish.symbol in declared)
+        return replace(self, wishes=kept, base=self.base.with_symbols(declared) if self.base else None)
 
     @property
     def all_wishes(self) -> tuple[Wish, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.build import SYMBOLS
+from unilinux.app.built import SYMBOLS
 from unilinux.core import command
 from unilinux.core.errors import UsageError
 from unilinux.core.files import write_atomically

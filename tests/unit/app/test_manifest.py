@@ -33,7 +33,7 @@ def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('build = "toy"', 'build = "toy"\nlocal = "toy.c"', "/bin/toy needs exactly one of build, local, template,"),
+        ('build = "toy"', 'build = "toy"\nlocal = "toy.c"', "/bin/toy needs exactly one of build, source, local,"),
         ('build = "toy"', 'build = "../toy"', "'../toy' must be a relative path without '..'"),
         ('path = "/etc/toy.conf"', 'path = "etc/toy.conf"', "'etc/toy.conf' must be an absolute path"),
         ('path = "/etc/toy.conf"', 'path = "/bin/toy"', "files: /bin/toy is given twice"),
@@ -55,6 +55,9 @@ def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) 
         ('kind = "tcp"', 'kind = "resp"\ncommands = [["PING"]]\nreplies = []', "1 commands and 0 replies"),
         ('kind = "tcp"', 'kind = "udp"', "input tag 'udp' found using 'kind' does not match"),
         ("schema = 1", "schema = 2", "app.toml:1: schema: input should be 1"),
+        ('[build]\nsteps = ["$CC $CFLAGS -o toy toy.c"]\n', "", "/bin/toy comes from a build, but there is no [build]"),
+        ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nsyscall = "trap"', "only built programs have a choice"),
+        ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nowner = "root"', "owner: string should match"),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_says_why(make_app: MakeApp, old: str, new: str, message: str) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.app.conftest import MakeApp
+from unilinux.app.catalogue import App
 from unilinux.app.rootfs import root_files
-from unilinux.core.errors import ManifestError
+from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, File
+from unilinux.image.entry import Entry
 
 DNS = "192.0.2.53"
 
@@ -56,6 +58,52 @@ def test_an_application_may_bring_its_own_accounts(make_app: MakeApp, outputs: t
     app = make_app('path = "/etc/toy.conf"', 'path = "/etc/passwd"')
     tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
     assert File("/etc/passwd", b"toy has 2 workers and 32 MiB\n") in tree.entries
+
+
+def test_owners_and_special_bits_can_be_asked_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    app = make_app('template = "toy.conf.j2"', 'directory = true\nmode = "01777"\nowner = "5:6"')
+    tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+    assert Directory("/etc/toy.conf", 0o1777, uid=5, gid=6) in tree.entries
+
+
+def test_a_folder_beside_the_manifest_is_taken_whole(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    folder = make_app().folder
+    (folder / "www/img").mkdir(parents=True)
+    (folder / "www/index.html").write_text("hi")
+    app = make_app(
+        'path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/srv/www"\nlocal = "www"\nowner = "5:6"'
+    )
+    entries = {
+        entry.path: entry for entry in root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS).entries
+    }
+    assert entries["/srv/www/index.html"] == File("/srv/www/index.html", folder / "www/index.html", 0o644, uid=5, gid=6)
+    assert entries["/srv/www/img"] == Directory("/srv/www/img", 0o755, uid=5, gid=6)
+
+
+def test_a_mode_for_a_folder_of_files_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    (make_app().folder / "www").mkdir()
+    app = make_app('template = "toy.conf.j2"', 'local = "www"\nmode = "0644"')
+    with pytest.raises(ManifestError, match="/etc/toy.conf is a folder of files, which have modes of their own"):
+        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+
+
+def test_each_program_has_its_own_way_into_the_kernel(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    built, init = outputs
+    (built.path / "toy").write_bytes(b"\x7fELF by trap")
+    (built.path / ".gate").mkdir()
+    (built.path / ".gate/toy").write_bytes(b"\x7fELF by gate")
+    entry = Entry(ring=0, syscall="lean")
+
+    def program(app: App) -> File:
+        tree = root_files(app, built=built, init=init, nameserver=DNS, way_of=entry.way_of)
+        return next(one for one in tree.entries if isinstance(one, File) and one.path == "/bin/toy")
+
+    assert program(make_app()).content == built.path / ".gate/toy"
+    assert program(make_app('build = "toy"', 'build = "toy"\nsyscall = "trap"')).content == built.path / "toy"
+    (built.path / ".gate/toy").unlink()
+    with pytest.raises(BuildError, match="toy was not linked by .CC under that name, so it has no copy for the gate"):
+        program(make_app())
+    assert program(make_app('build = "toy"', 'build = "toy"\nsyscall = "trap"')).content == built.path / "toy"
 
 
 def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_a_kernel_that_nobody_knows_is_named_with_its_place(layout: Layout) -> N
     assert caught.value.details == (
         "p.toml:2: S2: there is no kernel '6.21'; did you mean '6.1'? (known: 6.1, 6.12, 6.6)",
     )
+
+
+def test_an_optional_wish_is_for_series_that_have_the_symbol(layout: Layout) -> None:
+    wish = Wish("UNILINUX_SYSCALLS", "y", Origin("entry.py"), optional=True)
+    (layout.project / "patches/linux-6.12/0001-a.patch").write_text("+++ b/init/Kconfig\n+config UNILINUX_SYSCALLS\n")
+    (layout.project / "patches/linux-6.1/0001-a.patch").write_text("+config UNILINUX_SYSCALLS_LIST\n-config A\n")
+    asked = [Layer(name="syscalls", wishes=(wish,))]
+    assert on_kernel(asked, layout, "6.12")[0].wishes == (wish,)
+    assert on_kernel(asked, layout, "6.1")[0].wishes == ()
+    insisted = [Layer(name="syscalls", wishes=(replace(wish, optional=False),))]
+    assert on_kernel(insisted, layout, "6.1")[0].wishes != ()
 
 
 def test_no_such_kernel(layout: Layout) -> None:

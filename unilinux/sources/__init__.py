@@ -1,0 +1,5 @@
+"""Where applications come from: one module for each kind of source.
+
+A kind is a subclass of :class:`unilinux.sources.source.Source` in a module of its own
+and a line in :data:`unilinux.sources.registry.KINDS`; nothing else names it.
+"""

@@ -1,0 +1,55 @@
+"""A folder of this host as a tree of files, and the same tree kept as text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from unilinux.core.errors import BuildError
+from unilinux.core.tree import Directory, Entry, File, Symlink, Tree
+
+# What a host's umask and a checkout leave open; an image must not depend on it.
+_FOLDER, _PROGRAM, _FILE = 0o755, 0o755, 0o644
+_SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
+
+
+def tree_of(folder: Path) -> Tree:
+    """All that lies in a folder, with paths from ``/`` on.
+
+    Everything is root's. Folders and programs have mode 0755, other files 0644; set-id and sticky bits are kept.
+
+    :raise BuildError: a device, pipe or socket is among it.
+    """
+    return Tree.of(entries_of(folder, "/"))
+
+
+def entries_of(origin: Path, at: str) -> Iterator[Entry]:
+    """A file, or a folder with all that is in it, as entries at the guest's path ``at``; a link stays one.
+
+    :raise BuildError: a device, pipe or socket is among it.
+    """
+    status = os.lstat(origin)
+    special = stat.S_IMODE(status.st_mode) & _SPECIAL
+    if stat.S_ISLNK(status.st_mode):
+        yield Symlink(at, os.readlink(origin))
+    elif stat.S_ISREG(status.st_mode):
+        yield File(at, origin, (_PROGRAM if status.st_mode & 0o111 else _FILE) | special)
+    elif stat.S_ISDIR(status.st_mode):
+        if at != "/":
+            yield Directory(at, _FOLDER | special)
+        for inside in sorted(origin.iterdir()):
+            yield from entries_of(inside, f"{at.rstrip('/')}/{inside.name}")
+    else:
+        raise BuildError(f"{origin} is a device, pipe or socket: only files, folders and links can be in an image")
+
+
+def copy(origin: Path, target: Path) -> None:
+    """Copy a file or a folder, with links as links; the folders above ``target`` are made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if origin.is_dir() and not origin.is_symlink():
+        shutil.copytree(origin, target, symlinks=True)
+    else:
+        shutil.copy(origin, target, follow_symlinks=False)

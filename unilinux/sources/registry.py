@@ -1,0 +1,10 @@
+"""Which kinds of source there are."""
+
+from __future__ import annotations
+
+from unilinux.sources.debian import DebianSource
+from unilinux.sources.local import LocalSource
+from unilinux.sources.source import Source
+
+KINDS: tuple[type[Source], ...] = (DebianSource, LocalSource)
+"""A manifest's ``[source]`` is one of these, by its ``kind``."""
