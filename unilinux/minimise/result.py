@@ -20,13 +20,15 @@ class Sizes:
 class TrialResult:
     """Whether a configuration does its job; ``reason`` says why not, and is empty if it does.
 
-    ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took.
+    ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took,
+    ``timeout_s`` the time that each check had; 0 where nothing was booted.
     """
 
     ok: bool
     reason: str = ""
     sizes: Sizes | None = None
     seconds: float = 0.0
+    timeout_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for :meth:`from_json`."""
@@ -45,6 +47,7 @@ class TrialResult:
             reason=str(data["reason"]),
             sizes=Sizes(**sizes) if sizes else None,
             seconds=float(data["seconds"]),
+            timeout_s=float(data["timeout_s"]),
         )
 
 

@@ -25,13 +25,13 @@ from unilinux.minimise.incremental import Built, incremental_builder, sizes_of
 from unilinux.minimise.journal import Journal
 from unilinux.minimise.profile_toml import Finding, profile_files
 from unilinux.minimise.shrink import Shrunk, shrink
-from unilinux.minimise.trials import Baseline, KernelTrials, find_baseline, known_baseline
+from unilinux.minimise.trials import Baseline, KernelTrials, known_baseline
 from unilinux.observe.usage import SymbolUsage
 from unilinux.vm.engine import Engine
 
 # What the journal's results depend on besides the code: to be raised when checks become stricter.
-_RULES = 1
-# The application that sleeps on a timer and ends, which proves that the clock ticks.
+_RULES = 2
+# The application that sleeps on a timer and ends, which tests that the clock ticks.
 _CLOCK_APP = "hello"
 
 
@@ -79,8 +79,7 @@ def minimise(job: Job) -> Outcome:
     tick = clock.initrd if clock else None
     syscalls = sorted({*contents.kept, *(clock.kept if clock else ())})
     original = pipeline.config(plan)
-    context = _context(plan, tree, contents.cargo.digest, tick, syscalls)
-    journal = Journal(job.folder / "journal.jsonl", context)
+    context = _context(job, tree, contents.cargo.digest, tick, syscalls)
     boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=job.folder / "boots", tick=tick)
     with (
         incremental_builder(
@@ -93,12 +92,12 @@ def minimise(job: Job) -> Outcome:
         ) as builder,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):
+        journal = Journal(job.folder / "journal.jsonl", context)  # read under the builder's lock
         baseline = known_baseline(
             job.folder / "baseline.json",
             f"{context} {original.digest}",
-            lambda: find_baseline(
-                lambda: _original(job, tree, original, contents.cargo, syscalls), boot_test, job.progress
-            ),
+            lambda: _original(job, tree, original, contents.cargo, syscalls),
+            boot_test,
             job.progress,
         )
         trials = KernelTrials(variations, builder, boot_test, baseline=baseline, journal=journal, progress=job.progress)
@@ -153,7 +152,7 @@ def _known(variations: Varying) -> frozenset[str]:
 
 
 def _clock(job: Job) -> Contents | None:
-    """What proves the clock; None if the application itself does."""
+    """What tests the clock; None if the application itself does."""
     plan = job.plan
     if plan.app.manifest.name == _CLOCK_APP:
         return None
@@ -168,11 +167,13 @@ def _clock(job: Job) -> Contents | None:
     return job.pipeline.contents(make_plan(request, job.pipeline.layout))
 
 
-def _context(plan: Plan, tree: KernelTree, files: str, tick: Path | None, syscalls: Sequence[int]) -> str:
-    """Stands for all that a result depends on, besides the configuration."""
+def _context(job: Job, tree: KernelTree, files: str, tick: Path | None, syscalls: Sequence[int]) -> str:
+    """Stands for all that a result depends on, besides the configuration and the time-out."""
+    plan = job.plan
     manifest = plan.app.manifest
     whole = {
         "rules": _RULES,
+        "engine": job.engine.describe(),
         "tree": tree.output.digest,
         "tools": dict(tool_versions()),
         "files": files,
@@ -182,5 +183,6 @@ def _context(plan: Plan, tree: KernelTree, files: str, tick: Path | None, syscal
         "run": manifest.run.model_dump(mode="json"),
         "machine": plan.machine.describe(),
         "cmdline": list(plan.cmdline),
+        "entry": [plan.entry.ring, plan.entry.syscall],
     }
     return digest_bytes(json.dumps(whole, sort_keys=True).encode())[:16]

@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unilinux.core.errors import ConfigError, UsageError, VerifyError
-from unilinux.core.files import write_atomically
+from unilinux.core.errors import UsageError
 from unilinux.core.suggest import did_you_mean
-from unilinux.image.pipeline import Variant
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.machine.spec import LEAST_MEMORY_MIB
-from unilinux.minimise.boot_test import ImageBootTest
 from unilinux.minimise.candidates import keep_list
-from unilinux.minimise.profile_toml import profile_text
+from unilinux.minimise.publish import publish_profile
 from unilinux.minimise.search import Job, Outcome
 from unilinux.minimise.search import minimise as search
 from unilinux.observe.observe import USAGE_FILE
@@ -28,7 +25,6 @@ from unilinux.ops.memory import find_least_memory
 from unilinux.ops.workshop import Workshop
 
 _MEMORY_TIMEOUT_S = 30.0
-_FINAL_BOOTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +108,7 @@ def minimise(
     )
     with here.progress.step("minimise", f"minimising {plan.name}"):
         outcome = search(job)
-    path = _write(here, job, outcome)
+    path = publish_profile(job, outcome, evidence=lambda folder: evidence_folder(folder, "proof"))
     return Minimised(
         plan=plan,
         outcome=outcome,
@@ -151,41 +147,6 @@ def _kept_by_user(here: Workshop, plan: Plan, keep: Sequence[str]) -> dict[str, 
                 hint=f"./x config --app {plan.app.manifest.name} --profile {plan.profile.name} lists what is",
             )
     return dict.fromkeys(keep, "asked for by --keep")
-
-
-def _write(here: Workshop, job: Job, outcome: Outcome) -> Path:
-    """Build what was found as it will be built from the profile, verify it, and write the profile.
-
-    :raise VerifyError: it fails when it is built from nothing.
-    :raise ConfigError: the profile as written makes another configuration.
-    """
-    finding, plan = outcome.finding, job.plan.forwarding(job.plan.app.manifest.run.ports)
-    variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
-    with here.progress.step("build", f"building {finding.name} as it will be from now on"):
-        image = pipeline(here).build(job.plan, variant=variant)
-    boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=evidence_folder(image.folder, "proof"), tick=None)
-    for number in range(1, _FINAL_BOOTS + 1):
-        result = boot_test.run(image.vmlinux, timeout_s=outcome.baseline.timeout_s)
-        if not result.ok:
-            raise VerifyError(
-                f"what was found does not pass when it is built from nothing (boot {number} of {_FINAL_BOOTS})",
-                details=[result.failure],
-                hint=f"no profile was written; the image is {image.folder}",
-            )
-    path = here.layout.profiles / f"{finding.name}.toml"
-    write_atomically(path, profile_text(finding))
-    written = pipeline(here).config(make_plan(Request(app=plan.app.manifest.name, profile=finding.name), here.layout))
-    if written.config != finding.resolved.config:
-        differ = sorted(
-            name
-            for name in written.symbols.keys() | finding.resolved.symbols.keys()
-            if written.value(name) != finding.resolved.value(name)
-        )
-        raise ConfigError(
-            f"{path} makes another configuration than the one that was found",
-            details=[f"{name}: {finding.resolved.value(name)} → {written.value(name)}" for name in differ],
-        )
-    return path
 
 
 def cost(here: Workshop, subject: ImageUnderTest) -> Cost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,25 +102,43 @@ def test_a_flaky_baseline_is_said_to_be() -> None:
 
 
 def test_a_baseline_is_found_once(tmp_path: Path) -> None:
-    path, builder = tmp_path / "baseline.json", FakeBuilder()
+    path, boots = tmp_path / "baseline.json", FakeBootTest(good(3.0))
 
-    def find() -> Baseline:
-        return find_baseline(lambda: builder.build("CONFIG_A=y\n"), FakeBootTest(good(3.0)), PROGRESS)
+    def known(key: str) -> Baseline:
+        return known_baseline(path, key, lambda: FakeBuilder().build("CONFIG_A=y\n"), boots, PROGRESS)
 
-    first = known_baseline(path, "key", find, PROGRESS)
-    assert known_baseline(path, "key", find, PROGRESS) == first
-    assert len(builder.built) == 1
-    known_baseline(path, "other", find, PROGRESS)
-    assert len(builder.built) == 2
+    first = known("key")
+    assert len(boots.timeouts) == 3
+    assert known("key") == first
+    assert len(boots.timeouts) == 4
+    known("other")
+    assert len(boots.timeouts) == 7
     path.write_text("{")
-    assert known_baseline(path, "other", find, PROGRESS).timeout_s == first.timeout_s
-    assert len(builder.built) == 3
+    assert known("other").timeout_s == first.timeout_s
+    assert len(boots.timeouts) == 10
+
+
+def test_a_host_that_is_slower_today_gets_more_time(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+
+    def timeout_s(seconds: float) -> float:
+        boots = FakeBootTest(good(seconds))
+        return known_baseline(path, "key", lambda: FakeBuilder().build(""), boots, PROGRESS).timeout_s
+
+    assert (timeout_s(3.0), timeout_s(9.0), timeout_s(1.0)) == (12.0, 36.0, 12.0)
+
+
+def test_a_known_baseline_that_fails_today_is_not_minimised(tmp_path: Path) -> None:
+    path = tmp_path / "baseline.json"
+    known_baseline(path, "key", lambda: FakeBuilder().build(""), FakeBootTest(good()), PROGRESS)
+    with pytest.raises(VerifyError, match="fails on the kernel to start from"):
+        known_baseline(path, "key", lambda: FakeBuilder().build(""), FakeBootTest(bad()), PROGRESS)
 
 
 def test_a_baseline_that_fails_is_not_remembered(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     with pytest.raises(VerifyError):
-        known_baseline(path, "key", lambda: baseline(bad()), PROGRESS)
+        known_baseline(path, "key", lambda: FakeBuilder().build(""), FakeBootTest(bad()), PROGRESS)
     assert not path.exists()
 
 
@@ -159,6 +178,25 @@ def test_a_full_disk_is_no_verdict_and_is_not_remembered(trials: Callable[..., K
 
 def test_one_late_boot_does_not_decide(trials: Callable[..., KernelTrials]) -> None:
     assert trials(FakeBuilder(), FakeBootTest(bad(), good())).attempt({"FUTEX": "n"}, "").ok
+
+
+def test_the_second_boot_has_more_time(trials: Callable[..., KernelTrials]) -> None:
+    boot_test = FakeBootTest(bad(), good())
+    assert trials(FakeBuilder(), boot_test).attempt({"FUTEX": "n"}, "").timeout_s == 20.0
+    assert boot_test.timeouts == [10.0, 20.0]
+
+
+def test_a_failure_on_a_host_that_was_faster_is_tried_again(kernel: Varying, tmp_path: Path) -> None:
+    def attempt(timeout_s: float, boot: BootTestResult) -> tuple[bool, int]:
+        found = replace(baseline(good()), timeout_s=timeout_s)
+        journal, builder = Journal(tmp_path / "journal.jsonl", "c"), FakeBuilder()
+        trials = KernelTrials(kernel, builder, FakeBootTest(boot), baseline=found, journal=journal, progress=PROGRESS)
+        return trials.attempt({"FUTEX": "n"}, "").ok, len(builder.built)
+
+    assert attempt(10.0, bad("http: no answer within 10 s")) == (False, 1)
+    assert attempt(15.0, good()) == (False, 0)  # it had 20 s in the end
+    assert attempt(30.0, good()) == (True, 1)
+    assert attempt(90.0, bad()) == (True, 0)  # what passed in less time passes
 
 
 def test_two_failed_boots_do(trials: Callable[..., KernelTrials]) -> None:

@@ -64,7 +64,8 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
         Cost(symbols=460, vmlinux=6_000_000, bzimage=899_584, stage="main", boot=7_600_000, memory_mib=13),
     ]
     monkeypatch.setattr(task, "search", search)
-    monkeypatch.setattr(task, "_write", lambda here, job, found: PROJECT / "configs/profiles/hello-minimal.toml")
+    written = PROJECT / "configs/profiles/hello-minimal.toml"
+    monkeypatch.setattr(task, "publish_profile", lambda job, found, evidence: written)
     monkeypatch.setattr(task, "build_under_test", lambda here, choice: choice)
     monkeypatch.setattr(task, "cost", lambda here, specimen: costs.pop(0))
     return jobs
