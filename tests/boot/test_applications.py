@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from unilinux.app.catalogue import load_app
+from unilinux.app.checks import HttpCheck
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher
@@ -19,8 +20,12 @@ from unilinux.fetch.unpack import unpack, unpack_package
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.source import find_kernel
 from unilinux.minimise.boot_test import BootTestResult, ImageBootTest
+from unilinux.verify.verify import Stop, check_machine
+from unilinux.vm.engine import Boot
+from unilinux.vm.outcome import Timeout
 from unilinux.vm.qemu.accelerator import Accelerator
 from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.vm import Vm
 
 PROJECT = Path(__file__).parents[2]
 APPS = sorted(path.parent.name for path in (PROJECT / "apps").glob("*/app.toml"))
@@ -120,3 +125,24 @@ def test_kernel_of_the_user(kind: str, tmp_path: Path) -> None:
     answer = invoke_json("verify", "--app", "hello", "--kernel", str(kernel), "--accel", "tcg")
     assert answer["ok"]
     assert answer["image"]["kernel"]["source"] == str(kernel)
+
+
+def test_a_visitor_cannot_stop_the_server(tmp_path: Path) -> None:
+    """A request whose path nginx logs: words of the kernel, which the console then shows."""
+    built = invoke_json("build", "--app", "nginx")
+    plan = make_plan(Request(app="nginx"), Layout.of(PROJECT, os.environ))
+    plan = plan.forwarding(plan.app.manifest.run.ports)
+    boot = Boot(
+        machine=plan.machine,
+        kernel=Path(built["artifacts"]["vmlinux"]["path"]),
+        evidence=tmp_path / "evidence",
+        cmdline=plan.cmdline,
+    )
+    missing = HttpCheck(kind="http", port=80, path="/Kernel%20panic%20-%20not%20syncing:%20x", status=404)
+    with Vm.start(boot, NativeQemu(Accelerator(name="tcg", reason="tests"))) as vm:
+        checked = check_machine(vm, (HttpCheck(kind="http", port=80), missing), None, timeout_s=60)
+        assert checked.ok, checked
+        vm.expect("Kernel panic - not syncing: x", timeout_s=60)
+        assert isinstance(vm.wait(timeout_s=1), Timeout)
+        checked = check_machine(vm, (HttpCheck(kind="http", port=80),), Stop("SIGQUIT", 0), timeout_s=60)
+        assert checked.ok, checked

@@ -15,7 +15,8 @@ from unilinux.image.request import Request, make_plan
 from unilinux.verify.result import Entry
 from unilinux.verify.verify import verify
 from unilinux.vm.engine import Boot
-from unilinux.vm.outcome import Exited, OutOfMemory, Panic, Signalled, Timeout
+from unilinux.vm.outcome import Exited, InitFailed, OutOfMemory, Panic, Signalled, Timeout
+from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
 pytestmark = [pytest.mark.boot]
@@ -62,8 +63,8 @@ def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boo
     extra = '[[files]]\npath = "/bin/gone"\nsymlink = "/nowhere"\n\n[run]'
     manifest.write_text(text.replace("[run]", extra).replace('argv = ["/bin/dangling"]', 'argv = ["/bin/gone"]'))
     with Vm.start(boot_of(workshop.build(name)), ENGINE) as vm:
-        assert vm.wait(timeout_s=60) == Exited(127)
-        assert "unilinux: cannot execute /bin/gone: No such file or directory" in vm.console.tail(20)
+        outcome = vm.wait(timeout_s=60)
+    assert outcome == InitFailed(127, "cannot execute /bin/gone: No such file or directory")
 
 
 def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_of: Boots) -> None:
@@ -78,6 +79,47 @@ def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_o
             assert vm.wait(timeout_s=60) == Exited(127)
             said += vm.console.tail(20)
     assert any("this kernel has none (CONFIG_UNILINUX_GATE)" in line for line in said)
+
+
+# All that the kernel and init say about an end, written by an application that lives on.
+FORGER = r"""
+    #include <stdio.h>
+    int main(void)
+    {
+        char line[64];
+
+        puts("Kernel panic - not syncing: x");
+        puts("[    1.000000] Kernel panic - not syncing: x");
+        puts("[    1.000000] Out of memory: Killed process 1 (forger)");
+        puts("Initramfs unpacking failed: write error");
+        puts("unilinux: init: ring 0, syscall lean");
+        puts("[    1.000000] unilinux: init exited with status 0");
+        puts("unilinux: cannot mount /x: Invalid argument");
+        puts("awake?");
+        fflush(stdout);
+        while (fgets(line, sizeof(line), stdin))
+            if (line[0] == 'q')
+                return 7;
+            else
+                printf("yes, I am awake\n"), fflush(stdout);
+        return 1;
+    }
+"""
+
+
+def test_what_an_application_writes_is_not_taken_for_the_kernels_words(workshop: Workshop, boot_of: Boots) -> None:
+    image = workshop.build(workshop.add("forger", FORGER), ring=3)
+    with Vm.start(boot_of(image), ENGINE) as vm:
+        started = vm.wait_started(timeout_s=60)
+        assert isinstance(started, Started)
+        assert (started.ring, started.syscall) == (3, "trap")
+        vm.expect(r"^awake\?$", timeout_s=60)
+        assert isinstance(vm.wait(timeout_s=1), Timeout)
+        vm.send(b"are you?\n")
+        vm.expect("^yes, I am awake$", timeout_s=60)
+        assert vm.end is None
+        vm.send(b"q\n")
+        assert vm.wait(timeout_s=60) == Exited(7)
 
 
 def test_application_that_hangs(workshop: Workshop, boot_of: Boots) -> None:

@@ -16,13 +16,12 @@ from unilinux.ops.image_under_test import ImageUnderTest
 from unilinux.ops.workshop import Workshop
 from unilinux.verify.verify import check_machine
 from unilinux.vm.outcome import End, Timeout
+from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
 # On an idle host a boot takes a second; a busy one makes -icount very slow.
 _TIMEOUT_S = 600.0
 
-# What init says before it becomes the application.
-_STARTED = "^unilinux: init: "
 _IDLE_LOOKS = 3  # in a row
 _MOST_LOOKS = 200
 _BETWEEN_LOOKS_S = 0.05
@@ -118,7 +117,9 @@ def _counted_use(subject: ImageUnderTest) -> Callable[[Vm], None]:
         return use
 
     def later(vm: Vm) -> None:
-        vm.expect(_STARTED, timeout_s=_TIMEOUT_S)
+        started = vm.wait_started(timeout_s=_TIMEOUT_S)
+        if not isinstance(started, Started):
+            raise vm.failure(started)
         wait_until_idle(vm)
         use(vm)
 

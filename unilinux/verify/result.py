@@ -21,7 +21,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the image's own init saw: its privilege ring (CPL), and how the application makes system calls."""
+    """How the application runs: its privilege ring (CPL), and how it makes system calls."""
 
     ring: int
     syscall: str
@@ -31,7 +31,7 @@ class Entry:
 class Verification:
     """All checks of one run.
 
-    ``entry`` is None if init didn't report it. ``trouble`` is set when the machine
+    ``entry`` is None if the application didn't start. ``trouble`` is set when the machine
     itself failed: panic, hang, too little memory.
     """
 

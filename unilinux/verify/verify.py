@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,14 +17,13 @@ from unilinux.verify.resp import ask_resp
 from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.tcp import ask_tcp
 from unilinux.vm.engine import Boot, Engine
-from unilinux.vm.outcome import Exited, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
+from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
+from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
 DEFAULT_TIMEOUT_S = 60.0
 
 _TAIL_LINES = 20
-# No word may be left out: a line is looked at as it grows.
-_ENTRY = re.compile(r"^unilinux: init: ring (?P<ring>\d), syscall (?P<syscall>trap|gate|lean)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def verify(
     """Boot, check, stop. ``boot``'s machine must forward the ports that are checked.
 
     ``entry`` is the ring and the kind of system call that the image was built for,
-    which its init must confirm. ``timeout_s`` is for each check; without it, each has its own.
+    which the kernel must confirm. ``timeout_s`` is for each check; without it, each has its own.
 
     :raise HostError: the host lacks something: QEMU, a free port.
     :raise VmError: the engine didn't start.
@@ -107,21 +105,21 @@ class _Session:
 
     def confirm(self, entry: Entry) -> None:
         """Compare what init says of ring and system calls with what the image was built for."""
-        outcome = self._vm.watch(_ENTRY.pattern, timeout_s=self._limit_s)
-        if isinstance(outcome, Ready) and (said := _ENTRY.search(outcome.line)):
-            self.entry = Entry(ring=int(said["ring"]), syscall=said["syscall"])
-            detail = f"init says ring {self.entry.ring}, syscall {self.entry.syscall}"
+        outcome = self._vm.wait_started(timeout_s=self._limit_s)
+        if isinstance(outcome, Started):
+            self.entry = Entry(ring=outcome.ring, syscall=outcome.syscall)
+            detail = outcome.explain()
             if self.entry != entry:
                 detail += f"; the image was built for ring {entry.ring}, syscall {entry.syscall}"
             self._add("ring", Verdict(ok=self.entry == entry, detail=detail))
         else:
             self._add("ring", Verdict(ok=False, detail=outcome.explain()))
-        self._mind(outcome)
+            self._mind(outcome)
 
     def run(self, check: Check) -> None:
         """Run one check, unless the machine is in trouble."""
         if self.trouble is not None:
-            self._add(check.kind, Verdict(ok=False, detail="not tried"))
+            self._add(check.kind, Verdict(ok=False, detail="not reached"))
         elif isinstance(check, ConsoleCheck):
             limit_s = self._timeout_s or check.timeout_s
             outcome = self._vm.watch(check.pattern, timeout_s=limit_s)
@@ -138,7 +136,7 @@ class _Session:
     def stop(self, stop: Stop) -> None:
         """Ask the server to end, and expect its exit status."""
         if self.trouble is not None or self._vm.end is not None:
-            self._add("stop", Verdict(ok=False, detail="not tried: there was nothing to stop any more"))
+            self._add("stop", Verdict(ok=False, detail="not reached: there was nothing to stop any more"))
             return
         outcome = self._vm.power_down(stop.signal, grace_s=self._limit_s)
         verdict = _exit_verdict(outcome, stop.status)
@@ -165,7 +163,7 @@ class _Session:
 
     def _mind(self, outcome: Outcome | None) -> None:
         """Note an outcome that no check asks for: the machine failed, not the application."""
-        if isinstance(outcome, Panic | OutOfMemory | Lost | Timeout):
+        if isinstance(outcome, Panic | InitFailed | OutOfMemory | Lost | Timeout):
             self.trouble = self._vm.failure(outcome)
 
     def _add(self, kind: str, verdict: Verdict) -> None:

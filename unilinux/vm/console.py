@@ -2,63 +2,97 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from unilinux.vm.engine import Stream
+from unilinux.vm.log import CappedLog
 
-# What a chatty guest leaves in memory; the log file has everything.
+# What a chatty guest leaves in memory; the log file has more.
 _KEPT_LINES = 20_000
+_KEPT_CHARACTERS = 16 << 20
 _LONGEST_LINE = 64 * 1024
+_LONGEST_WAIT_S = 3600.0  # clocks of threads don't count for ever
+
+# A kernel's message behind an unfinished line of the application is a line of its own.
+_LAST_WORDS = re.compile(r"(?:\[ *\d+\.\d+\] )?unilinux: init (?:exited with status|killed by signal) \d")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its end; ``seconds`` is when its first byte came, counted from the start."""
+    """A line without its end; ``seconds`` is when its first byte came, counted from the start.
+
+    ``ended``: its end has come too; otherwise more of it may follow.
+    """
 
     seconds: float
     text: str
+    ended: bool = True
+
+
+def never() -> bool:
+    """For :meth:`Console.find`: nothing else ends the search."""
+    return False
 
 
 class Console:
     """What the guest writes to its serial port, and what is typed there.
 
     A guest whose output nobody reads stops, so a thread reads it from the first
-    moment to the last, whether somebody is interested or not. ``log_failure`` says
-    why the log file is incomplete, if it is.
+    moment to the last, whether somebody is interested or not. Whoever waits for it
+    waits on ``changed``.
     """
 
     def __init__(
-        self, stream: Stream, log: Path, *, began: float, on_output: Callable[[bytes], None] | None = None
+        self,
+        stream: Stream,
+        log: CappedLog,
+        changed: threading.Condition,
+        *,
+        began: float,
+        on_output: Callable[[bytes], None] | None = None,
     ) -> None:
-        self.log_failure: OSError | None = None
         self._stream = stream
         self._began = began
         self._on_output = on_output
-        self._changed = threading.Condition()
-        self._lines: deque[Line] = deque(maxlen=_KEPT_LINES)
+        self._changed = changed
+        self._lines: deque[Line] = deque()
+        self._characters = 0
         self._count = 0  # complete lines so far, those no longer kept included
         self._partial = b""
         self._partial_seconds = 0.0
         self._closed = False
-        self._log = log.open("w", encoding="utf-8", buffering=1)
+        self._log = log
         self._thread = threading.Thread(target=self._drain, name="console", daemon=True)
         self._thread.start()
+
+    @property
+    def log_failure(self) -> OSError | None:
+        """Why the log file is incomplete, if it is."""
+        return self._log.failure
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, which comes with the machine's end."""
+        with self._changed:
+            return self._closed
 
     def send(self, data: bytes) -> None:
         """Type ``data``. A machine that is gone takes no notice."""
         self._stream.send(data)
 
-    def find(self, wanted: Callable[[str], object], *, deadline: float, start: int = 0) -> Line | None:
-        """The first line from number ``start`` on whose text is ``wanted``, perhaps not ended yet.
+    def find(
+        self, wanted: Callable[[str], object], *, deadline: float, start: int = 0, until: Callable[[], bool] = never
+    ) -> Line | None:
+        """The first line from number ``start`` on whose text is ``wanted``, perhaps one that isn't ended yet.
 
-        None when there is none by ``deadline`` (of :func:`time.monotonic`), or by
-        the end of the console.
+        None when there is none by ``deadline`` (of :func:`time.monotonic`), by the end of
+        the console, or when ``until`` says so, which is asked whenever ``changed`` is notified.
         """
         position = start
         with self._changed:
@@ -69,17 +103,24 @@ class Console:
                     if wanted(line.text):
                         return line
                 if self._partial and wanted(text := _text(self._partial)):
-                    return Line(self._partial_seconds, text)
+                    return Line(self._partial_seconds, text, ended=False)
                 left = deadline - time.monotonic()
-                if self._closed or left <= 0:
+                if self._closed or left <= 0 or until():
                     return None
-                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+                self._changed.wait(min(left, _LONGEST_WAIT_S))
 
-    def wait_closed(self, deadline: float) -> bool:
-        """Wait for the end of the console, which comes with the machine's."""
+    def is_still(self, line: Line, quiet_s: float) -> bool:
+        """Whether a line that isn't ended stays as it is for so long; False as soon as it grows or ends."""
         with self._changed:
-            left = min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)
-            return self._changed.wait_for(lambda: self._closed, left)
+            self._changed.wait_for(lambda: self._closed or _text(self._partial) != line.text, quiet_s)
+            return _text(self._partial) == line.text
+
+    def wait_closed(self, deadline: float, *, until: Callable[[], bool] = never) -> bool:
+        """Wait for the end of the console, which comes with the machine's; ``until`` as for :meth:`find`."""
+        with self._changed:
+            while not (self._closed or until()) and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(min(left, _LONGEST_WAIT_S))
+            return self._closed
 
     def position(self) -> int:
         """The number of the line that comes next: a ``start`` for :meth:`find`."""
@@ -89,7 +130,7 @@ class Console:
     def lines(self) -> tuple[Line, ...]:
         """What there is, including a line that isn't ended yet."""
         with self._changed:
-            last = (Line(self._partial_seconds, _text(self._partial)),) if self._partial else ()
+            last = (Line(self._partial_seconds, _text(self._partial), ended=False),) if self._partial else ()
             return (*self._lines, *last)
 
     def tail(self, count: int) -> tuple[str, ...]:
@@ -101,10 +142,7 @@ class Console:
         """Let go of the stream, the thread and the log file, once the machine has ended."""
         self._thread.join()
         self._stream.close()
-        try:
-            self._log.close()
-        except OSError as error:
-            self.log_failure = error
+        self._log.close()
 
     def _drain(self) -> None:
         try:
@@ -144,14 +182,20 @@ class Console:
         self._partial += piece
 
     def _end_line(self) -> None:
-        line = Line(self._partial_seconds, _text(self._partial))
+        text = _text(self._partial)
         self._partial = b""
+        kernels = _LAST_WORDS.search(text)
+        at = kernels.start() if kernels else 0
+        for piece in (text[:at], text[at:]) if at else (text,):
+            self._keep(Line(self._partial_seconds, piece))
+
+    def _keep(self, line: Line) -> None:
         self._lines.append(line)
         self._count += 1
-        try:
-            self._log.write(f"[{line.seconds:9.3f}] {line.text}\n")
-        except OSError as error:  # a full disk must not stop the guest
-            self.log_failure = error
+        self._characters += len(line.text)
+        while len(self._lines) > _KEPT_LINES or self._characters > _KEPT_CHARACTERS:
+            self._characters -= len(self._lines.popleft().text)
+        self._log.line(f"[{line.seconds:9.3f}] {line.text}")
 
 
 def _text(raw: bytes) -> str:

@@ -71,6 +71,19 @@ class Boot:
     plugin: Plugin | None = None
     debugger: Path | None = None
 
+    def document(self) -> dict[str, Any]:
+        """Plain JSON data, for the evidence."""
+        return {
+            "origin": type(self.origin).__name__.lower(),
+            "machine": self.machine.describe(),
+            "kernel": str(self.kernel),
+            "initrd": None if self.initrd is None else str(self.initrd),
+            "cmdline": list(self.cmdline),
+            "counts_instructions": self.clock is not None,
+            "plugin": None if self.plugin is None else str(self.plugin.path),
+            "debugged": self.debugger is not None,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abilities:

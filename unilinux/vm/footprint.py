@@ -6,8 +6,10 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.core.errors import BuildError, VmError
+from unilinux.core.errors import BootError, BuildError, VmError
 from unilinux.elf.file import read_elf
+from unilinux.vm.engine import Boot
+from unilinux.vm.outcome import OutOfMemory
 
 # The kernel's Documentation/arch/x86/boot.rst: where a bzImage has its magic, its
 # version of the protocol, and from 2.10 on the address and the size that it wants.
@@ -15,6 +17,9 @@ _MAGIC_AT, _MAGIC = 0x202, b"HdrS"
 _LOADS_AT = struct.Struct("<QI")
 _LOADS_AT_OFFSET = 0x258
 _LEAST_PROTOCOL = 0x20A
+
+_MIB = 1 << 20
+_LEAST_ROOM = 4 * _MIB  # behind the kernel: with 1 MiB, 6.12 doesn't get to its first message
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,30 @@ def loaded_end(kernel: Path) -> int:
         return read_elf(kernel).loaded_end
     except BuildError as error:
         raise VmError(error.message, hint="the kernel to boot is a vmlinux or a bzImage") from error
+
+
+def require_memory(boot: Boot) -> int:
+    """Where the kernel ends in memory (bytes).
+
+    :raise BootError: that is more than the machine has.
+    :raise VmError: as :func:`loaded_end`.
+    """
+    memory_mib = boot.machine.spec.memory_mib
+    end = loaded_end(boot.kernel)
+    if end > memory_mib * _MIB:
+        raise BootError(
+            OutOfMemory(memory_mib, f"the kernel alone reaches up to {end / _MIB:.1f} MiB").explain(),
+            hint=f"give it more: --memory {2 * -(-end // _MIB)}",
+        )
+    return end
+
+
+def silent_shortage(boot: Boot, kernel_end: int) -> OutOfMemory | None:
+    """Whether a kernel that never said a word seems to have had too little memory for that."""
+    memory_mib = boot.machine.spec.memory_mib
+    if memory_mib * _MIB >= kernel_end + _LEAST_ROOM:
+        return None
+    return OutOfMemory(memory_mib, f"the kernel, which reaches up to {kernel_end / _MIB:.1f} MiB, did not say a word")
 
 
 def _read(kernel: Path, offset: int, size: int) -> bytes:

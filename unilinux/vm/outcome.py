@@ -30,6 +30,18 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class InitFailed:
+    """Init exited with ``status`` instead of becoming the application; ``text`` is its complaint."""
+
+    status: int
+    text: str
+
+    def explain(self) -> str:
+        """One sentence."""
+        return f"init failed: {self.text} (status {self.status})"
+
+
+@dataclass(frozen=True, slots=True)
 class Signalled:
     """PID 1 was killed by a signal, and the kernel powered the machine off."""
 
@@ -95,7 +107,7 @@ class Lost:
         return f"the machine was lost: {self.reason}"
 
 
-End = Exited | Signalled | Panic | OutOfMemory | Lost
+End = Exited | InitFailed | Signalled | Panic | OutOfMemory | Lost
 """The machine runs no more."""
 
 Outcome = Ready | Timeout | End

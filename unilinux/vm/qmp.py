@@ -9,13 +9,13 @@ import socket
 import threading
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 from qemu.qmp import ExecuteError, QMPClient, QMPError
 from qemu.qmp.message import Message
 
 from unilinux.core.errors import VmError
+from unilinux.vm.log import CappedLog
 
 Result = TypeVar("Result")
 
@@ -23,16 +23,14 @@ _CLOSE_TIMEOUT_S = 5.0
 
 
 class Qmp:
-    """A QMP session over a connected socket. Every message goes to the log file, stamped.
+    """A QMP session over a connected socket. Every message goes to the log file, stamped."""
 
-    ``events`` are the names and data of the events so far, in order.
-    """
-
-    def __init__(self, stream: socket.socket, log: Path, *, began: float) -> None:
-        self.events: list[dict[str, Any]] = []
+    def __init__(self, stream: socket.socket, log: CappedLog, *, began: float) -> None:
+        self._events: dict[str, dict[str, Any]] = {}
+        self._is_open = True
         self._stream = stream
         self._began = began
-        self._log = log.open("w", encoding="utf-8", buffering=1)
+        self._log = log
         self._client = _LoggedClient(self)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qmp", daemon=True)
@@ -62,12 +60,22 @@ class Qmp:
 
     def event(self, name: str) -> dict[str, Any] | None:
         """The data of the last event of that name."""
-        return next((event.get("data", {}) for event in reversed(self.events) if event["event"] == name), None)
+        return self._events.get(name)
+
+    @property
+    def version(self) -> str:
+        """QEMU's version by its greeting; empty before :meth:`connect`."""
+        greeting = self._client.greeting
+        if greeting is None:
+            return ""
+        found: Any = greeting.QMP.version["qemu"]
+        return ".".join(str(found[part]) for part in ("major", "minor", "micro"))
 
     def close(self) -> None:
         """End the session and the thread."""
-        if self._log.closed:
+        if not self._is_open:
             return
+        self._is_open = False
         try:
             self._submit(self._client.hang_up(), _CLOSE_TIMEOUT_S)
         except TimeoutError:
@@ -76,19 +84,14 @@ class Qmp:
         self._thread.join()
         self._loop.close()
         self._stream.close()
-        try:
-            self._log.close()
-        except OSError:
-            pass
+        self._log.close()
 
     def note(self, arrow: str, message: Message) -> None:
         """Log a message; called by the client for each."""
-        try:
-            self._log.write(f"[{time.monotonic() - self._began:9.3f}] {arrow} {json.dumps(dict(message))}\n")
-        except OSError:  # a full disk must not stop the conversation
-            pass
+        self._log.line(f"[{time.monotonic() - self._began:9.3f}] {arrow} {json.dumps(dict(message))}")
+        data: Any = message.get("data", {})
         if arrow == "<--" and "event" in message:
-            self.events.append(dict(message))
+            self._events[str(message["event"])] = dict(data)
 
     def _run(self, what: str, work: Coroutine[Any, Any, Result], timeout_s: float) -> Result:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import threading
@@ -9,16 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
-from unilinux.vm.console import Console
-from unilinux.vm.diagnosis import PANIC, judge, lack_of_memory, panic_text
+from unilinux.vm.console import Console, Line
+from unilinux.vm.diagnosis import hint_for, judge, lost_reason, said_started
 from unilinux.vm.engine import Boot, Engine, Guest
-from unilinux.vm.footprint import loaded_end
+from unilinux.vm.evidence import write_boot_file
+from unilinux.vm.footprint import require_memory, silent_shortage
+from unilinux.vm.log import CappedLog
 from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
-from unilinux.vm.qmp import Qmp
+from unilinux.vm.report import Report, ReportPort, Started
+
+if TYPE_CHECKING:  # it brings asyncio
+    from unilinux.vm.qmp import Qmp
 
 CONSOLE_FILE = "console.log"
 QMP_FILE = "qmp.log"
@@ -27,20 +33,19 @@ QMP_FILE = "qmp.log"
 STOP_KEYS: Mapping[str, bytes] = MappingProxyType({"SIGINT": b"\x03", "SIGQUIT": b"\x1c"})
 
 _TAIL_LINES = 20
-_MIB = 1 << 20
-_LEAST_ROOM = 4 * _MIB  # behind the kernel: with 1 MiB, 6.12 doesn't get to its first message
 _LAUNCH_TIMEOUT_S = 60.0  # QEMU takes 0.03 s on an idle host
 _PANIC_GRACE_S = 10.0  # a panic restarts the machine at once, which ends QEMU
 _END_GRACE_S = 10.0  # from the end of the console to the end of QEMU
 
-_LOST_REASONS: Mapping[str, str] = MappingProxyType(
-    {
-        "guest-reset": "the guest restarted without saying why (a crash before there was a console, perhaps)",
-        "guest-shutdown": "the guest powered off without an exit status (is the kernel built with UNILINUX_EXIT?)",
-        "host-signal": "QEMU was ended by a signal",
-        "host-qmp-quit": "QEMU was told to quit",
-    }
-)
+# An unfinished line is one that a program leaves so, a prompt, when the guest does nothing more: it waits
+# at two looks at it, with nothing written between. A guest that is never idle has written its line by then.
+_QUIET_S = 0.1
+_QUIET_LOOKS = 2
+_BUSY_LOOKS = 20
+
+
+class _Part(Protocol):
+    def close(self) -> None: ...
 
 
 class Vm:
@@ -50,17 +55,42 @@ class Vm:
     ...     vm.expect("listening", timeout_s=30)
     ...     vm.power_down("SIGINT", grace_s=10)
 
-    One thread drives it. Times are seconds; those in logs count from the start.
+    One thread drives it. Times are seconds; those in logs count from the start. Where
+    ``timeout_s`` may be None, there is no limit.
+
+    How the machine fares is what its kernel reports (:mod:`unilinux.vm.report`) and what the
+    engine says. The console ends no machine, whatever is written there.
     """
 
-    def __init__(self, boot: Boot, guest: Guest, kernel_end: int, on_output: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self, boot: Boot, engine: Engine, guest: Guest, kernel_end: int, on_output: Callable[[bytes], None] | None
+    ) -> None:
+        from unilinux.vm.qmp import Qmp
+
         began = self._began = time.monotonic()
         self._kernel_end = kernel_end
         self.boot = boot
         self.guest = guest
-        self.console = Console(guest.console, self.console_log, began=began, on_output=on_output)
-        self._qmp = Qmp(guest.qmp, boot.evidence / QMP_FILE, began=began)
+        self._engine = engine
+        self._changed = threading.Condition()
+        made: list[_Part] = [guest.console, guest.report, guest.qmp]
+        try:
+            logs = [CappedLog(boot.evidence / CONSOLE_FILE)]
+            made += logs
+            logs.append(CappedLog(boot.evidence / QMP_FILE))
+            made += logs[1:]
+            self._qmp: Qmp = Qmp(guest.qmp, logs[1], began=began)
+            made.append(self._qmp)
+            self._report = ReportPort(guest.report, self._changed, began=began)
+            made.append(self._report)
+            self.console = Console(guest.console, logs[0], self._changed, began=began, on_output=on_output)
+        except BaseException:
+            guest.kill()
+            for part in reversed(made):
+                part.close()
+            raise
         self._end: End | None = None
+        self._is_killed = False
         self._closing = threading.Lock()
 
     @classmethod
@@ -77,17 +107,10 @@ class Vm:
         :raise BootError: the kernel doesn't even fit into the machine's memory.
         """
         engine.abilities.require(boot)
-        kernel_end = _require_memory(boot)
+        kernel_end = require_memory(boot)
         with explained_disk_errors(boot.evidence):
             boot.evidence.mkdir(parents=True, exist_ok=True)
-            guest = engine.launch(boot)
-            try:
-                vm = cls(boot, guest, kernel_end, on_output)
-            except BaseException:
-                guest.kill()
-                guest.qmp.close()
-                guest.report.close()
-                raise
+            vm = cls(boot, engine, engine.launch(boot), kernel_end, on_output)
         try:
             vm._connect()
             if not held:
@@ -107,7 +130,7 @@ class Vm:
 
     @property
     def console_log(self) -> Path:
-        """The file that gets every line of the console."""
+        """The file that gets the lines of the console."""
         return self.boot.evidence / CONSOLE_FILE
 
     @property
@@ -119,6 +142,11 @@ class Vm:
     def end(self) -> End | None:
         """How the machine ended, as far as that was noticed."""
         return self._end
+
+    @property
+    def report(self) -> Report:
+        """What the kernel has reported so far."""
+        return self._report.report
 
     def connect(self, port: int, timeout_s: float) -> socket.socket:
         """A TCP connection to a forwarded port of the guest.
@@ -161,16 +189,21 @@ class Vm:
     def watch(self, pattern: str, *, timeout_s: float, start: int = 0) -> Outcome:
         """Wait until a line of the console, from line ``start`` on, matches a regular expression.
 
+        A line matches when it is whole: one whose end hasn't come counts when the guest waits
+        and nothing more is written, as a prompt is left.
+
         :raise UsageError: ``pattern`` is no regular expression.
         """
         try:
-            wanted = re.compile(pattern)
+            wanted = re.compile(pattern).search
         except re.error as error:
             raise UsageError(f"{pattern!r} is not a regular expression: {error}") from error
         deadline = time.monotonic() + timeout_s
-        line = self.console.find(lambda text: wanted.search(text) or PANIC.search(text), deadline=deadline, start=start)
-        if line is not None and wanted.search(line.text):
-            return Ready(line.text, line.seconds)
+        while (line := self.console.find(wanted, deadline=deadline, start=start, until=self._has_panicked)) is not None:
+            if line.ended or self._is_left_unfinished(line, deadline):
+                return Ready(line.text, line.seconds)
+            if time.monotonic() >= deadline:
+                break
         return self._ended(deadline) or self._overdue(timeout_s, f"the line {pattern!r}")
 
     def expect(self, pattern: str, *, timeout_s: float, start: int = 0) -> Ready:
@@ -183,11 +216,31 @@ class Vm:
             return outcome
         raise self.failure(outcome)
 
-    def wait(self, *, timeout_s: float, awaited: str = "the end of the machine") -> Timeout | End:
-        """Wait until the machine ends by itself."""
+    def wait_started(self, *, timeout_s: float) -> Started | Timeout | End:
+        """Wait until init has become the application, which says in which ring and by which way it calls.
+
+        The kernel reports that; one that reports nothing of PID 1 leaves it to init's line on the
+        console, which comes before the application can write anything.
+        """
         deadline = time.monotonic() + timeout_s
-        self.console.find(PANIC.search, deadline=deadline)
-        return self._ended(deadline) or self._overdue(timeout_s, awaited)
+
+        def said(text: str) -> bool:
+            return not self.report.has_init and said_started(text, 0.0) is not None
+
+        def is_told() -> bool:
+            return self.report.started is not None or self._has_panicked()
+
+        line = self.console.find(said, deadline=deadline, until=is_told)
+        if (started := self.report.started) is None and line is not None:
+            started = said_started(line.text, line.seconds)
+        return started or self._ended(deadline) or self._overdue(timeout_s, "the start of the application")
+
+    def wait(self, *, timeout_s: float | None, awaited: str = "the end of the machine") -> Timeout | End:
+        """Wait until the machine ends by itself."""
+        limit_s = math.inf if timeout_s is None else timeout_s
+        deadline = time.monotonic() + limit_s
+        self.console.wait_closed(deadline, until=self._has_panicked)
+        return self._ended(deadline) or self._overdue(limit_s, awaited)
 
     def send(self, data: bytes) -> None:
         """Type on the console."""
@@ -213,20 +266,18 @@ class Vm:
 
     def kill(self) -> None:
         """End the machine at once; one that has ended is fine."""
+        self._is_killed = self._is_killed or (self._end is None and not self.console.closed)
         self.guest.kill()
         self._conclude()
 
     def failure(self, outcome: Outcome) -> BootError:
         """An error that tells of an unwelcome outcome, with the end of the console."""
         hint = f"the whole console is in {self.console_log}"
-        shortage = lack_of_memory(self._texts())
-        if isinstance(outcome, OutOfMemory):
-            hint = f"give it more: --memory {2 * outcome.memory_mib}; {hint}"
-        elif shortage is not None:
-            hint = f"too little memory, perhaps: the console says {shortage!r}; {hint}"
-        lines = self.console.tail(_TAIL_LINES)
+        if (advice := hint_for(outcome, self._texts())) is not None:
+            hint = f"{advice}; {hint}"
         if self.console.log_failure is not None:
             hint = f"{hint}, as far as it could be written: {self.console.log_failure.strerror}"
+        lines = self.console.tail(_TAIL_LINES)
         if isinstance(outcome, Lost):
             lines += self.guest.complaints()
         return BootError(outcome.explain(), hint=hint, details=lines or ("(the console is empty)",))
@@ -239,7 +290,8 @@ class Vm:
             finally:
                 self._qmp.close()
                 self.console.close()
-                self.guest.report.close()
+                self._report.close()
+                self._write_boot_file()
 
     def _connect(self) -> None:
         try:
@@ -247,6 +299,7 @@ class Vm:
             self.guest.attach(self._qmp)
         except VmError as error:
             raise self.guest.launch_failure() or error from error
+        self._write_boot_file()
 
     def _let_run(self) -> None:
         try:
@@ -256,77 +309,67 @@ class Vm:
             if self.guest.wait(_END_GRACE_S) is None:
                 raise
 
+    def _has_panicked(self) -> bool:
+        return self.report.panic is not None
+
+    def _is_left_unfinished(self, line: Line, deadline: float) -> bool:
+        idle = 0
+        for _ in range(_BUSY_LOOKS):
+            left = deadline - time.monotonic()
+            if left < 0 or not self.console.is_still(line, min(_QUIET_S, left)):
+                return False
+            try:
+                idle = idle + 1 if self.is_idle() else 0
+            except VmError:  # it has just ended, and its lines with it
+                return False
+            if idle == _QUIET_LOOKS:
+                break
+        return self.console.is_still(line, 0.0)
+
     def _ended(self, deadline: float) -> End | None:
-        """The end of the machine, if there is one or a panic announces it."""
-        if self._end is None and not self.console.wait_closed(time.monotonic()):
+        """The end of the machine, if there is one or the kernel reports that one is near."""
+        if self._end is None and not self.console.closed:
             soon = min(deadline, time.monotonic() + _PANIC_GRACE_S)
-            panicked = self.console.find(PANIC.search, deadline=0.0) is not None
-            if not (panicked and self.console.wait_closed(soon)):
+            if not (self._has_panicked() and self.console.wait_closed(soon)):
                 return None
         return self._conclude()
 
     def _overdue(self, timeout_s: float, awaited: str) -> Timeout | Panic | OutOfMemory:
-        text = panic_text(self._texts())
-        if text is not None:
-            return Panic(text)
-        return self._shortage() or Timeout(timeout_s, awaited)
+        report = self.report
+        if report.panic is not None:
+            return Panic(report.panic)
+        return self._silent_shortage() or Timeout(timeout_s, awaited)
 
-    def _shortage(self) -> OutOfMemory | None:
-        """Whether the kernel seems to have ended for want of memory, before it had a console to say so."""
-        memory_mib = self.boot.machine.spec.memory_mib
-        if self.console.lines() or memory_mib * _MIB >= self._kernel_end + _LEAST_ROOM:
-            return None
-        reach = self._kernel_end / _MIB
-        return OutOfMemory(memory_mib, f"the kernel, which reaches up to {reach:.1f} MiB, did not say a word")
+    def _silent_shortage(self) -> OutOfMemory | None:
+        return None if self.console.lines() or self.report.has_init else silent_shortage(self.boot, self._kernel_end)
 
     def _conclude(self) -> End:
         """How the machine ended; to be called when it has, or is about to."""
         if self._end is None:
             returncode = self.guest.wait(_END_GRACE_S)
-            deadline = time.monotonic() + _END_GRACE_S
-            self.console.wait_closed(deadline)
+            self.console.wait_closed(time.monotonic() + _END_GRACE_S)
             self._qmp.wait_closed(_END_GRACE_S)
-            report = _remaining(self.guest.report)
-            end = judge(report, self._texts(), self.boot.machine.spec.memory_mib)
-            restarted = (self._qmp.event("SHUTDOWN") or {}).get("reason") == "guest-reset"
+            self._report.wait_closed(_END_GRACE_S)
+            shutdown = (self._qmp.event("SHUTDOWN") or {}).get("reason")
+            restarted = shutdown == "guest-reset"
+            memory_mib = self.boot.machine.spec.memory_mib
             self._end = (
-                end or (self._shortage() if restarted else None) or Lost(returncode, self._lost_reason(returncode))
+                judge(self.report, self._texts(), memory_mib, restarted=restarted)
+                or (self._silent_shortage() if restarted else None)
+                or Lost(returncode, lost_reason(returncode, shutdown))
             )
         return self._end
-
-    def _lost_reason(self, returncode: int | None) -> str:
-        if returncode is None:
-            return "its console ended, but QEMU did not"
-        if returncode < 0:
-            return f"QEMU was killed by signal {-returncode}"
-        shutdown = self._qmp.event("SHUTDOWN")
-        if shutdown is not None and shutdown.get("reason") in _LOST_REASONS:
-            return _LOST_REASONS[shutdown["reason"]]
-        return f"QEMU ended with exit code {returncode}"
 
     def _texts(self) -> tuple[str, ...]:
         return tuple(line.text for line in self.console.lines())
 
-
-def _require_memory(boot: Boot) -> int:
-    """Where the kernel ends in memory (bytes)."""
-    memory_mib = boot.machine.spec.memory_mib
-    end = loaded_end(boot.kernel)
-    if end > memory_mib * _MIB:
-        raise BootError(
-            OutOfMemory(memory_mib, f"the kernel alone reaches up to {end / _MIB:.1f} MiB").explain(),
-            hint=f"give it more: --memory {2 * -(-end // _MIB)}",
+    def _write_boot_file(self) -> None:
+        write_boot_file(
+            self.boot,
+            self._engine,
+            version=self._qmp.version,
+            seconds=self.elapsed_s,
+            report=self.report,
+            outcome=self._end,
+            killed=self._is_killed,
         )
-    return end
-
-
-def _remaining(stream: socket.socket) -> str:
-    """What is left to read of a stream whose other side has ended."""
-    stream.settimeout(_END_GRACE_S)
-    data = b""
-    try:
-        while piece := stream.recv(4096):
-            data += piece
-    except OSError:
-        pass
-    return data.decode(errors="replace")

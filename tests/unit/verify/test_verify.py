@@ -104,18 +104,18 @@ def test_server_that_dies_ends_the_waiting(start_vm: StartVm) -> None:
         verification = check_machine(vm, [HTTP], Stop("SIGINT", 0), timeout_s=1000)
     assert found(verification) == [("http", False), ("stop", False)]
     assert verification.checks[0].detail == "port 80: the application exited with status 1"
-    assert verification.checks[1].detail == "not tried: there was nothing to stop any more"
+    assert verification.checks[1].detail == "not reached: there was nothing to stop any more"
 
 
 def test_panic_ends_it_all_and_is_a_boot_error(start_vm: StartVm) -> None:
     def panic(emulator: FakeGuest) -> None:
         emulator.say("Kernel panic - not syncing: Oops\n")
-        emulator.exit(0)
+        emulator.restart()
 
     checks: list[Check] = [ConsoleCheck(kind="console", pattern="Hello"), ExitCheck(kind="exit")]
     verification = check_machine(start_vm(panic, {}), checks, Stop("SIGINT", 0), timeout_s=1000)
     assert found(verification) == [("console", False), ("exit", False), ("stop", False)]
-    assert verification.checks[1].detail == "not tried"
+    assert verification.checks[1].detail == "not reached"
     with pytest.raises(BootError, match="the kernel panicked: Oops"):
         verification.require()
     assert verification.describe()["trouble"] == "the kernel panicked: Oops"
@@ -132,7 +132,7 @@ def test_boot_that_hangs_is_a_boot_error(start_vm: StartVm) -> None:
 def test_panic_while_asking(start_vm: StartVm) -> None:
     def panic(emulator: FakeGuest) -> None:
         emulator.say("Kernel panic - not syncing: Oops\n")
-        emulator.exit(0)
+        emulator.restart()
 
     with serving(hang_up) as port:
         verification = check_machine(start_vm(panic, {80: port}), [HTTP], Stop("SIGINT", 0), timeout_s=1000)

@@ -98,6 +98,15 @@ class FakeGuest:
     def say(self, text: str) -> None:
         self.serial.sendall(text.replace("\n", "\r\n").encode())
 
+    def reports(self, text: str) -> None:
+        """Say something on the kernel's report port."""
+        self._report_end.sendall(text.encode())
+
+    def restart(self) -> None:
+        """End as a machine does whose guest restarts, as after a panic."""
+        self.event("SHUTDOWN", guest=True, reason="guest-reset")
+        self.exit(0)
+
     def event(self, name: str, **data: object) -> None:
         self._send({"event": name, "data": data, "timestamp": {"seconds": 0, "microseconds": 0}})
 

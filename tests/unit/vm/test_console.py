@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from unilinux.vm.console import Console
+from unilinux.vm.log import CappedLog
 
 
 class Pieces:
@@ -36,7 +38,7 @@ def stream() -> Pieces:
 
 @pytest.fixture
 def console(stream: Pieces, tmp_path: Path) -> Iterator[Console]:
-    console = Console(stream, tmp_path / "console.log", began=time.monotonic())
+    console = Console(stream, CappedLog(tmp_path / "console.log"), threading.Condition(), began=time.monotonic())
     yield console
     stream.pieces.put(b"")
     console.close()
@@ -86,7 +88,7 @@ def test_find_gives_up_at_its_deadline(console: Console) -> None:
 
 
 def test_find_gives_up_at_the_end(stream: Pieces, tmp_path: Path) -> None:
-    console = Console(stream, tmp_path / "log", began=time.monotonic())
+    console = Console(stream, CappedLog(tmp_path / "log"), threading.Condition(), began=time.monotonic())
     give(stream, b"last words", b"")
     assert console.find(lambda text: "never" in text, deadline=time.monotonic() + 1000) is None
     assert console.wait_closed(soon())
@@ -119,3 +121,52 @@ def test_find_starts_where_it_is_told_to_though_old_lines_are_gone(stream: Piece
 def test_send_types(stream: Pieces, console: Console) -> None:
     console.send(b"\x03")
     assert stream.typed == b"\x03"
+
+
+def test_a_line_without_its_end_is_told_from_a_whole_one(stream: Pieces, console: Console) -> None:
+    give(stream, b"checks failed: 1")
+    found = console.find(lambda text: text.startswith("checks"), deadline=soon())
+    assert found is not None
+    assert not found.ended
+    assert console.is_still(found, 0.05)
+    give(stream, b"2\n")
+    assert not console.is_still(found, 1000)
+    whole = console.find(lambda text: text.startswith("checks"), deadline=soon())
+    assert whole is not None
+    assert (whole.text, whole.ended) == ("checks failed: 12", True)
+
+
+@pytest.mark.parametrize("stamp", ["", "[    0.700123] "])
+def test_the_kernels_last_words_behind_an_unfinished_line_are_a_line_of_their_own(
+    stream: Pieces, console: Console, stamp: str
+) -> None:
+    give(stream, f"bye{stamp}unilinux: init exited with status 0\n".encode(), b"end\n")
+    assert console.find(lambda text: text == "end", deadline=soon())
+    assert texts(console) == ["bye", f"{stamp}unilinux: init exited with status 0", "end"]
+
+
+def test_what_is_kept_in_memory_has_a_limit_in_characters(
+    stream: Pieces, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unilinux.vm.console._KEPT_CHARACTERS", 100)
+    give(stream, b"x" * 60 + b"\n" + b"y" * 60 + b"\nend\n")
+    assert console.find(lambda text: text == "end", deadline=soon())
+    assert texts(console) == ["y" * 60, "end"]
+    assert console.position() == 3
+
+
+def test_a_search_ends_when_something_else_is_so(stream: Pieces, tmp_path: Path) -> None:
+    changed, is_over = threading.Condition(), threading.Event()
+    console = Console(stream, CappedLog(tmp_path / "log"), changed, began=time.monotonic())
+
+    def end() -> None:
+        with changed:
+            is_over.set()
+            changed.notify_all()
+
+    timer = threading.Timer(0.05, end)
+    timer.start()
+    assert console.find(bool, deadline=time.monotonic() + 1000, until=is_over.is_set) is None
+    timer.join()
+    give(stream, b"")
+    console.close()

@@ -18,8 +18,6 @@ from unilinux.vm.outcome import End, Timeout
 from unilinux.vm.vm import Vm
 
 _GRACE_S = 20.0
-# How long the clocks of threads can wait at once; a machine runs on until it ends.
-_LOOK_S = 3600.0
 
 
 def run(project: Path, choice: Choice, *, accel: str, as_json: bool, verbose: bool) -> None:
@@ -35,20 +33,19 @@ def run(project: Path, choice: Choice, *, accel: str, as_json: bool, verbose: bo
 def attend(vm: Vm, plan: Plan) -> Timeout | End:
     """Stay with a machine until it has ended; Ctrl-C asks its application to end.
 
-    :raise EndedBySignalError: this process was asked to end.
+    :raise EndedBySignalError: this process was asked to end, and the application has been.
     """
     stop = plan.app.manifest.run.stop
     with typing_to(vm.send):
         try:
-            while isinstance(outcome := vm.wait(timeout_s=_LOOK_S), Timeout):
-                pass
-            return outcome
-        except EndedBySignalError:
-            raise
-        except KeyboardInterrupt:
+            return vm.wait(timeout_s=None)
+        except KeyboardInterrupt as asked:
             if stop is None:
                 raise
-            return vm.power_down(stop, grace_s=_GRACE_S)
+            outcome = vm.power_down(stop, grace_s=_GRACE_S)
+            if isinstance(asked, EndedBySignalError):
+                raise
+            return outcome
 
 
 def verify(project: Path, choice: Choice, *, accel: str, timeout_s: float | None, as_json: bool, verbose: bool) -> None:
