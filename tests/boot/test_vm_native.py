@@ -192,7 +192,7 @@ def test_file_that_is_no_kernel_is_told_by_qemu(boot: Boot) -> None:
 
 def test_a_file_that_is_no_kernel_is_told_at_once(boot: Boot) -> None:
     boot.kernel.write_bytes(b"MZ" + bytes(1000))
-    with pytest.raises(VmError, match="is no 64-bit ELF file and no bzImage"):
+    with pytest.raises(VmError, match="is not a 64-bit ELF file"):
         Vm.start(boot, ENGINE)
 
 
