@@ -13,6 +13,7 @@ from unilinux.core.localstore import LocalStore
 from unilinux.image.record import Image
 from unilinux.measure.boot.boots import booted, counted_boot, debugged, disagreements, to_the_end
 from unilinux.measure.boot.counter import build_plugin
+from unilinux.measure.boot.exits import AFTER, by_cause
 from unilinux.measure.boot.kernel import read_kernel
 from unilinux.measure.boot.stages import Application, Stages
 from unilinux.measure.memory.occupancy import Occupancy
@@ -39,6 +40,18 @@ def count(hello_image: Image, boot_of: Callable[[Image], Boot], plugin: Path, tm
 
 def test_repeats_agree_to_the_instruction_up_to_main(count: Callable[[], Stages]) -> None:
     assert disagreements([count() for _ in range(REPEATS)], until="main") == ()
+
+
+def test_exits_are_the_same_in_each_boot(count: Callable[[], Stages]) -> None:
+    first, second, third = count(), count(), count()
+    assert first.exits == second.exits == third.exits
+    causes = by_cause(first.exits)
+    # Nested in an emulated AMD machine, KVM had 711 for the I/O APIC, 401 for the serial port, 70 for fw_cfg.
+    assert causes["fw_cfg"] == 70
+    assert causes["CPUID"] > 100
+    assert {"I/O APIC", "local APIC", "serial port", "PIC", "PIT", "RTC", "RDMSR", "WRMSR"} < causes.keys()
+    assert set(first.exits) <= {*(stage.name for stage in first.stages), AFTER}
+    assert first.exits["firmware"]["fw_cfg"] == 70
 
 
 def test_a_boot_has_all_its_stages(count: Callable[[], Stages]) -> None:

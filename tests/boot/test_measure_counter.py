@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from unilinux.core.errors import CommandError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.measure.boot.counter import Counts, Plan, Watch, build_plugin, counting, read_counts
+from unilinux.measure.boot.exits import read_exits
 from unilinux.vm.engine import InstructionClock
 from unilinux.vm.qemu.arguments import clock_arguments, plugin_arguments
 from unilinux.vm.qemu.version import PROGRAM
@@ -33,6 +35,40 @@ stop:
     out %eax, %dx
 """
 EXACT = clock_arguments(InstructionClock())
+
+# Every kind of exit, each a number of times of its own; RDTSC, CR3 and memory are none.
+EXITS = f"""{HEAD}
+start:
+    mov $8, %ecx
+1:  push %ecx
+    xor %eax, %eax
+    cpuid
+    pop %ecx
+    dec %ecx
+    jnz 1b
+    mov $5, %ebx
+2:  mov $0x10, %ecx
+    rdmsr
+    dec %ebx
+    jnz 2b
+    mov $0x174, %ecx
+    xor %eax, %eax
+    wrmsr
+    wrmsr
+    wbinvd
+    rdtsc
+    mov %cr3, %eax
+    movl $1, 0x300000
+    mov $0x3f8, %edx
+    in %dx, %al
+    inb $0x21, %al
+    outw %ax, $0x80
+    out %al, %dx
+    out %al, %dx
+    movl 0xfee00030, %eax
+    movl %eax, 0xfee000f0
+    incl 0xfee00080              # a read and a write
+{STOP}"""
 
 LOOP = f"""{HEAD}
 start:
@@ -88,11 +124,11 @@ def guest(folder: Path, source: str) -> tuple[Path, dict[str, int]]:
     return elf, {name: int(address, 16) for address, _, name in lines}
 
 
-def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str) -> Counts:
+def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str, log: Path | None = None) -> Counts:
     (folder / "plan").write_text(plan.text())
     arguments = ["-M", "microvm", "-accel", "tcg", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none"]
     arguments += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(elf), *qemu]
-    arguments += plugin_arguments(counting(plugin, folder / "plan", folder / "counts"))
+    arguments += plugin_arguments(counting(plugin, folder / "plan", folder / "counts", log=log))
     with pytest.raises(CommandError) as ended:
         command.run([PROGRAM, *arguments], timeout_s=60)
     assert ended.value.returncode == 2 * 21 + 1, ended.value.tail
@@ -144,6 +180,26 @@ def test_repeats_agree_to_the_instruction(tmp_path: Path, plugin: Path) -> None:
     plan = Plan(watches=())
     totals = {count(tmp_path, elf, plan, plugin, *EXACT).total for _ in range(5)}
     assert len(totals) == 1
+
+
+def test_every_exit_is_told_with_its_cause(tmp_path: Path, plugin: Path) -> None:
+    elf, symbols = guest(tmp_path, EXITS)
+    plan = Plan(watches=(Watch(name="start", addresses=(symbols["start"],)),), exits=True)
+    counts = count(tmp_path, elf, plan, plugin, *EXACT, log=tmp_path / "log")
+    own = [one.cause for one in read_exits((tmp_path / "log").read_text()) if one.stamp >= (counts.first("start") or 0)]
+    assert Counter(own) == {
+        "CPUID": 8,
+        "RDMSR": 5,
+        "WRMSR": 2,
+        "WBINVD": 1,
+        "port 0x3f8": 3,
+        "PIC": 1,
+        "port 0x80": 1,
+        "local APIC": 4,
+        "isa-debug-exit": 1,
+    }
+    without = count(tmp_path, elf, Plan(watches=plan.watches), plugin, *EXACT)
+    assert without.total == counts.total, "telling of exits executes nothing"
 
 
 @pytest.mark.parametrize("qemu", [EXACT, ()], ids=["icount", "threads"])

@@ -18,8 +18,9 @@ from unilinux.image.request import Request
 from unilinux.kernel.kbuild import parse_config
 from unilinux.kernel.make import tool_versions
 from unilinux.machine.spec import LEAST_MEMORY_MIB
+from unilinux.measure.boot.exits import AFTER, by_cause
 from unilinux.measure.boot.stages import Stages
-from unilinux.measure.budget.budget import Budget, Measured, Tolerances, read_budget, write_budget
+from unilinux.measure.budget.budget import UNSTEADY_STAGES, Budget, Measured, Tolerances, read_budget, write_budget
 from unilinux.measure.budget.comparison import Comparison, compare, require_all
 from unilinux.measure.budget.history import Record, append_record
 from unilinux.ops.counting import count
@@ -140,6 +141,7 @@ def document(measured: Measured) -> dict[str, Any]:
     return {
         "stages": dict(measured.stages),
         "bytes": dict(measured.bytes),
+        "exits": dict(measured.exits),
         "least_memory_mib": measured.least_memory_mib,
     }
 
@@ -181,6 +183,7 @@ def measured_of(
     return Measured(
         stages={stage.name: stage.spent for stage in counted.stages},
         initcalls=dict(calls.most_common()),
+        exits=by_cause(counted.exits, without=(*UNSTEADY_STAGES, AFTER)),
         bytes=sizes_bytes,
         parts=parts,
         least_memory_mib=least_memory_mib,
@@ -250,6 +253,7 @@ def _record(here: Workshop, subject: ImageUnderTest, measured: Measured) -> Reco
         machine=subject.plan.machine.spec.target,
         stages=dict(measured.stages),
         bytes=dict(measured.bytes),
+        exits=dict(measured.exits),
         least_memory_mib=measured.least_memory_mib,
     )
 

@@ -41,10 +41,14 @@ class InstructionClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """A plugin of the emulator, with its options: it sees each instruction, and the guest doesn't notice."""
+    """A plugin of the emulator, with its options: it sees each instruction, and the guest doesn't notice.
+
+    ``log`` gets the lines that the plugin writes, and between them one for each access to a device.
+    """
 
     path: Path
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

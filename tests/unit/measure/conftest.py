@@ -39,6 +39,7 @@ MEASURED = Measured(
     bytes={"vmlinux": 9_000_000, "bzImage": 1_000_000},
     parts={"net/ipv4": 70_000, "mm": 9_000},
     least_memory_mib=13,
+    exits={"I/O APIC": 700, "CPUID": 400},
     config={"64BIT": "y", "DEFAULT_HOSTNAME": 'a "b" \\c', "LOG_BUF_SHIFT": "14"},
     linux="6.12.117",
     tools={"gcc": "gcc 12.2.0", "ld": "ld 2.40", "qemu": "QEMU 7.2"},

@@ -213,5 +213,10 @@ def test_nothing_is_measured_before_all_budgets_are_found_good(bench: Bench) -> 
 
 
 def test_what_was_measured_is_plain_data() -> None:
-    measured = Measured(stages={"pid1": 5}, bytes={"bzImage": 7})
-    assert task.document(measured) == {"stages": {"pid1": 5}, "bytes": {"bzImage": 7}, "least_memory_mib": None}
+    measured = Measured(stages={"pid1": 5}, bytes={"bzImage": 7}, exits={"CPUID": 9})
+    assert task.document(measured) == {
+        "stages": {"pid1": 5},
+        "bytes": {"bzImage": 7},
+        "exits": {"CPUID": 9},
+        "least_memory_mib": None,
+    }

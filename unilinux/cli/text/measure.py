@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from unilinux.cli.text.side_by_side import stages_table
 from unilinux.measure.boot.boots import Wall
+from unilinux.measure.boot.exits import by_cause
 from unilinux.measure.boot.stages import DEAREST, Cost, Stages
 from unilinux.ops.boot import BootMeasurement
 from unilinux.ops.size import ImageSize, SizeComparison
@@ -24,6 +25,8 @@ def boot_text(found: BootMeasurement) -> str:
         f"Linux {subject['kernel']}, ring {subject['ring']}, syscall {subject['syscall']}"
     )
     parts = [head, _stages_table(counted)]
+    if counted.exits:
+        parts.append(_table(("exits caused by", "exits", "most of them in"), _exit_rows(counted)))
     if counted.initcalls:
         parts.append(_table(("initcall", "instructions", "level"), _cost_rows(counted.initcalls, with_level=True)))
     if len(counted.functions) > 1:
@@ -65,12 +68,27 @@ def size_comparison_text(found: SizeComparison) -> str:
 
 
 def _stages_table(counted: Stages) -> str:
-    heads = ("stage", "instructions", "since reset")
-    rows = [(stage.name, f"{stage.spent:,}", f"{stage.instructions:,}") for stage in counted.stages]
+    heads: tuple[str, ...] = ("stage", "instructions", "since reset")
+    rows: list[tuple[str, ...]] = [
+        (stage.name, f"{stage.spent:,}", f"{stage.instructions:,}") for stage in counted.stages
+    ]
+    if counted.exits:
+        heads = (*heads, "exits")
+        sums = [sum(counted.exits.get(stage.name, {}).values()) for stage in counted.stages]
+        rows = [(*row, f"{count:,}") for row, count in zip(rows, sums, strict=True)]
     if all(stage.memory_bytes is None for stage in counted.stages):
         return _table(heads, rows)
     in_use = ["" if stage.memory_bytes is None else f"{stage.memory_bytes:,}" for stage in counted.stages]
     return _table((*heads, "bytes in use"), [(*row, cell) for row, cell in zip(rows, in_use, strict=True)])
+
+
+def _exit_rows(counted: Stages) -> list[list[str]]:
+    """Each cause with its exits from reset to the end, and the stage that has most of them."""
+    rows = []
+    for cause, count in by_cause(counted.exits).items():
+        stage = max(counted.exits, key=lambda name: counted.exits[name].get(cause, 0))
+        rows.append([cause, f"{count:,}", stage])
+    return rows[:_MOST_ROWS]
 
 
 def _agreement(found: BootMeasurement) -> str:
@@ -97,7 +115,7 @@ def _byte_rows(values: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The numbers are to the right; a column behind them is a remark."""
-    numbers = {"instructions", "since reset", "bytes", "bytes in use", "difference", "was", "is"}
+    numbers = {"instructions", "since reset", "bytes", "bytes in use", "exits", "difference", "was", "is"}
     stream = io.StringIO()
     show_table([Column(head, right=head in numbers) for head in heads], rows, stream)
     return stream.getvalue()

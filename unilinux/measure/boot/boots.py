@@ -18,6 +18,7 @@ from typing import Any
 from unilinux.core.errors import BootError
 from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot.counter import counting, read_counts
+from unilinux.measure.boot.exits import read_exits
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.boot.stages import Application, Stages, plan, stages
 from unilinux.vm.engine import Boot, Engine, InstructionClock, Plugin
@@ -54,19 +55,21 @@ class Wall:
 
 
 def counted_boot(kernel: Kernel, application: Application, *, plugin: Path, folder: Path, boot: BootWith) -> Stages:
-    """Boot once under the instruction counter; ``folder`` gets its plan and its counts.
+    """Boot once under the instruction counter; ``folder`` gets its plan, its counts and its log.
 
     :raise BootError: PID 1 never executed an instruction.
     :raise VmError: QEMU ended without writing the counts. What ``boot`` raises passes through.
     """
-    what = plan(kernel, application)
-    plan_file, counts_file = folder / "counter.plan", folder / "counter.counts"
+    what = replace(plan(kernel, application), exits=True)
+    plan_file, counts_file, log = folder / "counter.plan", folder / "counter.counts", folder / "counter.log"
     with explained_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         plan_file.write_text(what.text())
         counts_file.unlink(missing_ok=True)
-    boot(counting(plugin, plan_file, counts_file))
-    measured = stages(read_counts(counts_file.read_text() if counts_file.exists() else "", what), kernel)
+        log.unlink(missing_ok=True)
+    boot(counting(plugin, plan_file, counts_file, log=log))
+    counts = read_counts(counts_file.read_text() if counts_file.exists() else "", what)
+    measured = stages(counts, kernel, read_exits(log.read_text(errors="replace") if log.exists() else ""))
     if measured.instructions("pid1") is None:
         last = measured.stages[-1].name if measured.stages else "reset"
         raise BootError(
@@ -132,12 +135,17 @@ def timed_boots(boot: Callable[[], float], runs: int) -> Wall:
 
 
 def disagreements(measured: Sequence[Stages], *, until: str = "main") -> tuple[str, ...]:
-    """What differs between repeats, up to the stage ``until``: empty when they agree to the instruction."""
+    """What differs between repeats, up to the stage ``until``: empty when they agree to the instruction and exit."""
     found = []
     for stage in measured[0].stages:
         seen = [one.instructions(stage.name) for one in measured]
         if len(set(seen)) > 1:
             found.append(f"{stage.name}: {', '.join(f'{count:,}' if count else 'not reached' for count in seen)}")
+        exits = [one.exits.get(stage.name, {}) for one in measured]
+        for cause in sorted({cause for one in exits for cause in one}):
+            times = [one.get(cause, 0) for one in exits]
+            if len(set(times)) > 1:
+                found.append(f"{stage.name}: exits for {cause}: {', '.join(map(str, times))}")
         if stage.name == until:
             break
     return tuple(found)

@@ -41,10 +41,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to count: watches, and where each region of the profile begins (sorted, above 0)."""
+    """What to count: watches, and where each region of the profile begins (sorted, above 0).
+
+    ``exits``: tell in the emulator's log of what makes a guest exit (:mod:`unilinux.measure.boot.exits`).
+    """
 
     watches: tuple[Watch, ...]
     regions: tuple[int, ...] = ()
+    exits: bool = False
 
     def text(self) -> str:
         """The plan as the plugin reads it (see plugin/plan.h)."""
@@ -57,6 +61,8 @@ class Plan:
             lines.extend(f"at {number} {address:x}" for address in watch.addresses)
             lines.extend(f"in {number} {start:x} {end:x}" for start, end in watch.ranges)
         lines.extend(f"region {address:x}" for address in self.regions)
+        if self.exits:
+            lines.append("exits")
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -125,14 +131,16 @@ def read_counts(text: str, plan: Plan) -> Counts:
     )
 
 
-def counting(plugin: Path, plan: Path, out: Path) -> Plugin:
-    """The plugin with its files, for a boot."""
-    return Plugin(path=plugin, options={"plan": str(plan), "out": str(out)})
+def counting(plugin: Path, plan: Path, out: Path, *, log: Path | None = None) -> Plugin:
+    """The plugin with its files, for a boot; a plan with exits needs the log."""
+    return Plugin(path=plugin, options={"plan": str(plan), "out": str(out)}, log=log)
 
 
 def plugin_interface(qemu: tuple[int, int]) -> int:
-    """Version of the plugin interface to build for: QEMU 9.0 removed what version 1 had."""
-    return 1 if qemu < (9, 0) else 2
+    """Version of the plugin interface to build for: QEMU 9.0 removed what version 1 had, and 9.1 changed a function."""
+    if qemu < (9, 0):
+        return 1
+    return 2 if qemu < (9, 1) else 3
 
 
 def build_plugin(store: Store) -> Path:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
 from unilinux.measure.boot.counter import Counts, Plan, Watch
+from unilinux.measure.boot.exits import Exit, by_cause, by_stage
 from unilinux.measure.boot.kernel import HEAD_BYTES, LEVELS, Function, Initcall, Kernel
 
 # Where Linux's boot protocol puts the protected-mode code of a bzImage.
@@ -59,6 +60,7 @@ class Stages:
     ``functions`` is the profile up to PID 1 (each function's own instructions),
     ``initcalls`` are with all that they call; both dearest first, and whole.
     ``executed`` names every kernel function that ran at all until the machine ended.
+    ``exits`` are what would be exits to a hypervisor, by stage and cause; see :mod:`unilinux.measure.boot.exits`.
     """
 
     stages: tuple[Stage, ...]
@@ -67,6 +69,7 @@ class Stages:
     executed: tuple[str, ...]
     total: int
     vcpus: tuple[int, ...]
+    exits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def instructions(self, stage: str) -> int | None:
         """Instructions since reset at the end of a stage; None if it was never reached."""
@@ -88,6 +91,11 @@ class Stages:
             "functions_executed": len(self.executed),
             "total": self.total,
             "vcpus": list(self.vcpus),
+            "exits": {
+                "total": sum(by_cause(self.exits).values()),
+                "causes": by_cause(self.exits),
+                "stages": {name: dict(causes) for name, causes in self.exits.items()},
+            },
         }
 
 
@@ -185,8 +193,8 @@ def _region_names(kernel: Kernel) -> tuple[str, ...]:
     return (_BELOW, *(region.name for region in _regions(kernel)))
 
 
-def stages(counts: Counts, kernel: Kernel) -> Stages:
-    """The stages of a boot that was counted by :func:`plan` of the same kernel."""
+def stages(counts: Counts, kernel: Kernel, exits: Iterable[Exit] = ()) -> Stages:
+    """The stages of a boot that was counted by :func:`plan` of the same kernel, and its exits."""
     spans = _initcall_spans(counts, kernel)
     marks = [
         ("firmware", counts.first("loader") if _is_before(counts, "loader", "kernel") else counts.first("kernel")),
@@ -199,15 +207,16 @@ def stages(counts: Counts, kernel: Kernel) -> Stages:
         ("answer", counts.first("answer")),
         ("exit", counts.first("exit")),
     ]
-    reached = ((name, end) for name, end in marks if end is not None)
+    reached = sorted(((name, end) for name, end in marks if end is not None), key=lambda mark: mark[1])
     costs = (Cost(span.call.name, span.end - span.begin, span.call.level) for span in spans)
     return Stages(
-        stages=_stages(sorted(reached, key=lambda mark: mark[1])),
+        stages=_stages(reached),
         initcalls=tuple(sorted(costs, key=lambda cost: -cost.instructions)),
         functions=_profile(counts.snapshots["pid1"], kernel),
         executed=_executed(counts.regions, kernel),
         total=counts.total,
         vcpus=counts.vcpus,
+        exits=by_stage(exits, reached),
     )
 
 

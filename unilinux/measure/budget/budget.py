@@ -23,6 +23,9 @@ class Budget(Model):
     what has changed since. Instructions may grow by ``tolerance_percent`` of the whole
     boot, bytes by ``tolerance_bytes``, memory not.
 
+    ``exits`` are what would be exits to a hypervisor, by cause, in the steady stages. A budget
+    without this table doesn't limit them; with it, they may grow by ``tolerance_percent``, too.
+
     ``tools`` are the programs that the numbers come from, by their own words. Another
     compiler makes another kernel of the same source, and another QEMU another machine:
     where they differ, everything may grow by ``other_tools_percent`` instead.
@@ -42,6 +45,7 @@ class Budget(Model):
     bytes: dict[str, int]
     parts: dict[str, int]
     config: dict[str, str]
+    exits: dict[str, int] = Field(default_factory=dict)
     least_memory_mib: int | None = None
 
     @field_validator("version_of_schema")
@@ -64,6 +68,7 @@ class Measured:
     parts: Mapping[str, int] = field(default_factory=dict)
     least_memory_mib: int | None = None
     config: Mapping[str, str] = field(default_factory=dict)
+    exits: Mapping[str, int] = field(default_factory=dict)
     linux: str = ""
     tools: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,6 +134,8 @@ def write_budget(
     lines += ["", "[tools] # that the numbers come from", *_texts(measured.tools)]
     lines += ["", "[stages] # guest instructions of each", *_numbers(steady(measured.stages))]
     lines += ["", "[initcalls] # guest instructions of each", *_numbers(measured.initcalls)]
+    if measured.exits:
+        lines += ["", "[exits] # to a hypervisor, by cause, as counted under TCG", *_numbers(measured.exits)]
     lines += ["", "[bytes]", *_numbers(measured.bytes)]
     lines += ["", "[parts] # bytes loaded, by part of the source", *_numbers(measured.parts)]
     lines += ["", "[config] # as it was built", *_texts(dict(sorted(measured.config.items())))]

@@ -16,7 +16,7 @@ _LINE_WIDTH = 100  # of changes of the configuration, in characters
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One number against its budget. ``unit`` is "instructions", "bytes" or "MiB"."""
+    """One number against its budget. ``unit`` is "instructions", "exits", "bytes" or "MiB"."""
 
     subject: str
     was: int
@@ -73,7 +73,7 @@ class Comparison:
             return ()
         lines = [verdict.explain() for verdict in over]
         lines += [f"initcall {verdict.explain()}" for verdict in self.initcalls]
-        if any(verdict.unit != "instructions" for verdict in over):
+        if any(verdict.unit in {"bytes", "MiB"} for verdict in over):
             lines += [f"in {verdict.explain()}" for verdict in self.parts]
         lines += [*self.tools, *self.linux, *(f"configuration: {line}" for line in _lines_of(self.config))]
         if not self.config:
@@ -101,6 +101,7 @@ def compare(budget: Budget, measured: Measured) -> Comparison:
     verdicts = [
         *_verdicts("stage ", budget.stages, steady(measured.stages), slack, "instructions"),
         _whole_boot(budget, measured, slack),
+        *_exits(budget, measured, max(budget.tolerance_percent / 100, wider)),
         *(
             Verdict(name, was, measured.bytes[name], max(budget.tolerance_bytes, round(wider * was)), "bytes")
             for name, was in budget.bytes.items()
@@ -145,6 +146,16 @@ def _whole_boot(budget: Budget, measured: Measured, slack: int) -> Verdict:
     """All steady stages together: a little more everywhere is a lot."""
     now = sum(count for stage, count in measured.stages.items() if stage in budget.stages)
     return Verdict("the whole boot", sum(budget.stages.values()), now, slack, "instructions")
+
+
+def _exits(budget: Budget, measured: Measured, share: float) -> list[Verdict]:
+    """All exits together, then by cause; none for a budget that doesn't limit them."""
+    if not budget.exits:
+        return []
+    was = sum(budget.exits.values())
+    slack = round(share * was)
+    whole = Verdict("all exits", was, sum(measured.exits.values()), slack, "exits")
+    return [whole, *_verdicts("exits for ", budget.exits, measured.exits, slack, "exits")]
 
 
 def _verdicts(prefix: str, was: Mapping[str, int], now: Mapping[str, int], allowed: int, unit: str) -> list[Verdict]:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unilinux.core.append import append_json_line, read_lines
 from unilinux.core.errors import ManifestError
-from unilinux.core.files import explained_disk_errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +22,16 @@ class Record:
     machine: str
     stages: dict[str, int]
     bytes: dict[str, int] = field(default_factory=dict)
+    exits: dict[str, int] = field(default_factory=dict)
     least_memory_mib: int | None = None
 
 
 def append_record(path: Path, record: Record) -> None:
-    """Append a measurement, in one write: concurrent runs don't mix their lines.
+    """Append a measurement, whole or not at all: concurrent runs don't mix their lines.
 
     :raise HostError: the disk is full or read-only.
     """
-    line = json.dumps(asdict(record), sort_keys=True) + "\n"
-    with explained_disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab", buffering=0) as file:
-            file.write(line.encode())
+    append_json_line(path, asdict(record))
 
 
 def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
@@ -42,10 +39,8 @@ def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
 
     :raise ManifestError: a line isn't such a record; it says which.
     """
-    if not path.exists():
-        return ()
     found = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in read_lines(path):
         try:
             record = _checked(Record(**json.loads(line)))
         except (ValueError, TypeError) as error:
@@ -63,11 +58,11 @@ def _checked(record: Record) -> Record:
     :raise TypeError: one isn't.
     """
     texts = (record.when, record.revision, record.app, record.profile, record.machine)
-    tables: tuple[Any, ...] = (record.stages, record.bytes)
+    tables: tuple[Any, ...] = (record.stages, record.bytes, record.exits)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("when, revision, app, profile and machine are texts")
     if not all(isinstance(table, dict) and all(type(value) is int for value in table.values()) for table in tables):
-        raise TypeError("stages and bytes are numbers by name")
+        raise TypeError("stages, bytes and exits are numbers by name")
     if not isinstance(record.least_memory_mib, int | None):
         raise TypeError("least_memory_mib is a number")
     return record

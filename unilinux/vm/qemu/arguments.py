@@ -11,6 +11,7 @@ from unilinux.vm.qemu.accelerator import Accelerator
 
 # Under an instruction clock an instruction takes 1 ns, which is also a tick of the TSC.
 _EXACT_TSC_KHZ = 1_000_000
+_LOGGED = "plugin,trace:memory_region_ops_read,trace:memory_region_ops_write"
 
 
 def boot_arguments(boot: Boot, accelerator: Accelerator, wiring: Wiring) -> tuple[str, ...]:
@@ -39,7 +40,8 @@ def clock_arguments(clock: InstructionClock) -> tuple[str, ...]:
 def plugin_arguments(plugin: Plugin) -> tuple[str, ...]:
     """Arguments that load a plugin."""
     options = (f"{name}={value}" for name, value in plugin.options.items())
-    return ("-plugin", ",".join(_quoted(word) for word in (str(plugin.path), *options)))
+    loaded = ("-plugin", ",".join(_quoted(word) for word in (str(plugin.path), *options)))
+    return loaded if plugin.log is None else (*loaded, "-d", _LOGGED, "-D", str(plugin.log).replace("%", "%%"))
 
 
 def _options(boot: Boot) -> Iterator[str]:

@@ -26,6 +26,20 @@ def test_memory_in_use_has_a_column_of_its_own() -> None:
     assert "pid1         5,495,252    5,500,000    12,000,000" in lines
 
 
+def test_exits_have_a_column_and_a_table_by_cause() -> None:
+    exits = {"firmware": {"fw_cfg": 70}, "pid1": {"CPUID": 424, "fw_cfg": 1}, "end": {"PIC": 2}}
+    lines = boot_text(replace(MEASURED, counted=replace(BOOT, exits=exits))).splitlines()
+    assert lines[1].split() == ["stage", "instructions", "since", "reset", "exits"]
+    assert "pid1         5,495,252    5,500,000    425" in lines
+    assert "exits caused by  exits  most of them in" in lines
+    start = lines.index("exits caused by  exits  most of them in")
+    assert [line.split() for line in lines[start + 1 : start + 4]] == [
+        ["CPUID", "424", "pid1"],
+        ["fw_cfg", "71", "firmware"],
+        ["PIC", "2", "end"],
+    ]
+
+
 def test_boots_that_disagree_are_not_passed_over() -> None:
     text = boot_text(replace(MEASURED, disagreements=("pid1: 5, 6",)))
     assert "3 counted boots do NOT agree up to main:\npid1: 5, 6\n" in text

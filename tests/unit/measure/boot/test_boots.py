@@ -37,6 +37,7 @@ class FakeMachine:
         lines += [f"watch {number} {hits.get(number, '0')}" for number in range(watches)]
         if not self.killed:
             (self.folder / "counter.counts").write_text("\n".join(lines))
+            (self.folder / "counter.log").write_text("exit 900 cpuid\nexit 4999 hlt\nexit 5000 hlt\n")
 
 
 def boot(folder: Path, machine: FakeMachine) -> Stages:
@@ -45,9 +46,12 @@ def boot(folder: Path, machine: FakeMachine) -> Stages:
 
 def test_a_boot_is_counted_by_the_plugin(tmp_path: Path) -> None:
     machine = FakeMachine(tmp_path)
-    assert boot(tmp_path, machine).instructions("pid1") == 5000
+    found = boot(tmp_path, machine)
+    assert found.instructions("pid1") == 5000
+    assert found.exits == {"firmware": {"CPUID": 1}, "pid1": {"HLT": 1}, "main": {"HLT": 1}}
+    assert "exits\n" in (tmp_path / "counter.plan").read_text()
     files = {"plan": f"{tmp_path}/counter.plan", "out": f"{tmp_path}/counter.counts"}
-    assert machine.plugin == Plugin(path=Path("/counter.so"), options=files)
+    assert machine.plugin == Plugin(path=Path("/counter.so"), options=files, log=tmp_path / "counter.log")
 
 
 def test_a_boot_that_never_reached_pid1_says_how_far_it_came(tmp_path: Path) -> None:
@@ -77,3 +81,10 @@ def test_repeats_that_differ_say_where() -> None:
     other = replace(STAGES, stages=(STAGES.stages[0], Stage("pid1", 1051, 41), *STAGES.stages[2:]))
     missing = replace(STAGES, stages=STAGES.stages[:1])
     assert disagreements([STAGES, other, missing])[0] == "pid1: 50, 1,051, not reached"
+
+
+def test_repeats_that_differ_in_exits_do_not_agree() -> None:
+    one = replace(STAGES, exits={"pid1": {"CPUID": 424, "HLT": 1}, "exit": {"HLT": 1}})
+    other = replace(STAGES, exits={"pid1": {"CPUID": 423, "HLT": 1}})
+    assert disagreements([one, one]) == ()
+    assert disagreements([one, other]) == ("pid1: exits for CPUID: 424, 423",)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,17 +70,24 @@ def test_malformed_output_shows_the_line() -> None:
         read_counts("watch 0 nine\n", PLAN)
 
 
+def test_exits_are_told_in_the_log() -> None:
+    assert replace(PLAN, exits=True).text() == f"{PLAN.text()}exits\n"
+    arguments = plugin_arguments(counting(Path("/c.so"), Path("/p"), Path("/o"), log=Path("/100%/log")))
+    logged = "plugin,trace:memory_region_ops_read,trace:memory_region_ops_write"
+    assert arguments[2:] == ("-d", logged, "-D", "/100%%/log")
+
+
 def test_commas_in_paths_are_doubled_for_qemu() -> None:
     option, value = plugin_arguments(counting(Path("/a,b/counter.so"), Path("/p"), Path("/o")))
     assert (option, value) == ("-plugin", "/a,,b/counter.so,plan=/p,out=/o")
 
 
-@pytest.mark.parametrize(("qemu", "interface"), [((7, 2), 1), ((8, 2), 1), ((9, 0), 2), ((10, 1), 2)])
+@pytest.mark.parametrize(("qemu", "interface"), [((7, 2), 1), ((8, 2), 1), ((9, 0), 2), ((9, 1), 3), ((10, 1), 3)])
 def test_the_interface_follows_qemu(qemu: tuple[int, int], interface: int) -> None:
     assert plugin_interface(qemu) == interface
 
 
-@pytest.mark.parametrize("version", [(7, 2), (9, 2)])
+@pytest.mark.parametrize("version", [(7, 2), (9, 0), (9, 2)])
 def test_the_plugin_compiles_for_old_and_new_qemu(
     version: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

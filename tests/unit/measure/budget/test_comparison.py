@@ -43,6 +43,19 @@ def test_one_percent_of_the_boot_is_too_much_and_its_initcall_is_named(budget: B
     )
 
 
+def test_more_exits_are_too_many_and_their_cause_is_named(budget: Budget) -> None:
+    grown = compare(budget, replace(MEASURED, exits={"I/O APIC": 700, "CPUID": 406, "PIC": 1}))
+    assert not grown.ok
+    assert grown.explain()[:1] == ("all exits grew by 7 exits (+0.64 %): 1,100 → 1,107; 6 more are tolerated",)
+    fewer = compare(budget, replace(MEASURED, exits={"CPUID": 400}))
+    assert fewer.ok
+
+
+def test_a_budget_without_exits_does_not_limit_them(budget: Budget) -> None:
+    old = budget.model_copy(update={"exits": {}})
+    assert compare(old, replace(MEASURED, exits={"CPUID": 10**6})).ok
+
+
 def test_a_configuration_that_adds_bytes_is_told_with_its_symbols(budget: Budget) -> None:
     config = {symbol: value for symbol, value in MEASURED.config.items() if symbol != "LOG_BUF_SHIFT"}
     grown = replace(

@@ -29,6 +29,16 @@ def test_records_are_read_as_they_were_appended(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 3
 
 
+def test_a_line_that_was_cut_off_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "boots.jsonl"
+    append_record(path, RECORD)
+    append_record(path, RECORD)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_history(path) == (RECORD,)
+    append_record(path, replace(RECORD, exits={"CPUID": 424}))
+    assert [record.exits for record in read_history(path)] == [{}, {"CPUID": 424}]
+
+
 def test_no_file_is_no_history(tmp_path: Path) -> None:
     assert read_history(tmp_path / "none.jsonl") == ()
 

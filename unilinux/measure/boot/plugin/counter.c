@@ -15,6 +15,8 @@
  *   snapshot ID REGION N                region 0 is what lies below the first
  *   region REGION N
  *
+ * Where the plan asks for exits, they are told in QEMU's log: see exits.h.
+ *
  * Counting costs the guest nothing: it can't see the plugin. An instruction
  * that faults and is restarted counts each time, and so does each iteration of
  * a REP string instruction, as QEMU translates it to a loop.
@@ -24,6 +26,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "exits.h"
 #include "plan.h"
 
 EXPORT int qemu_plugin_version = QEMU_PLUGIN_API;
@@ -108,7 +111,7 @@ static uint64_t executed_by(unsigned int vcpu)
 	return sum;
 }
 
-static uint64_t executed(void)
+uint64_t executed(void)
 {
 	uint64_t sum = 0;
 
@@ -210,6 +213,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint64_t address = qemu_plugin_insn_vaddr(insn);
 
 		watch_insn(insn, address);
+		if (plan.exits)
+			watch_exits(insn);
 		count(insn, region_of(address));
 	}
 }

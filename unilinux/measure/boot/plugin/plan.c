@@ -52,6 +52,7 @@ struct reading {
 	struct list ranges;
 	struct list regions;
 	struct list afters;	/* indices: the watches still move */
+	bool exits;
 };
 
 static void add_watch(struct reading *reading, uint64_t keep, int snapshot, long after,
@@ -88,6 +89,8 @@ static void read_line(struct reading *reading, const char *line)
 		add_place(&reading->points, id, start, start + 1);
 	else if (sscanf(line, "in %lu %lx %lx", &id, &start, &end) == 3)
 		add_place(&reading->ranges, id, start, end);
+	else if (!strcmp(line, "exits\n"))
+		reading->exits = true;
 	else if (sscanf(line, "region %lx", &start) == 1)
 		memcpy(append(&reading->regions, sizeof(start)), &start, sizeof(start));
 	else
@@ -147,5 +150,6 @@ void read_plan(struct plan *plan, const char *path)
 	plan->region_count = all.regions.count;
 	plan->watches = all.watches.items;
 	plan->watch_count = all.watches.count;
+	plan->exits = all.exits;
 	settle_watches(plan, &all);
 }

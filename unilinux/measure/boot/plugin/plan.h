@@ -13,6 +13,8 @@
  *                                       KEEP stamps
  *   region ADDRESS                      the profile counts by region: from one
  *                                       address to the next, sorted
+ *   exits                               tell of what makes a guest exit, see
+ *                                       exits.h
  */
 #ifndef COUNTER_PLAN_H
 #define COUNTER_PLAN_H
@@ -46,6 +48,7 @@ struct plan {
 	size_t range_count;
 	uint64_t *regions;	/* where each begins, sorted; the first is 0 */
 	size_t region_count;
+	bool exits;
 };
 
 void read_plan(struct plan *plan, const char *path);
