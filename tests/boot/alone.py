@@ -66,7 +66,9 @@ class Guest:
 
     def _manifest(self, name: str, sources: Sequence[str]) -> str:
         compile_ = f"$CC $CFLAGS -g $LDFLAGS {self.flags} -o"
-        steps = [f"{compile_} {name} {self.main or self.name}.c"]
+        main = f"{self.main or self.name}.c"
+        # The image's program for the gate is linked anyhow; this one is for its debug information.
+        steps = [f"{compile_} {name} {main}", f"UNILINUX_ENTRY=gate {compile_} {name}.gate {main}"]
         steps += [f"{compile_} {program} {program}.c" for program in self.programs]
         steps += [f"gzip -nc {program} > {program}{DEBUG_SUFFIX}" for program in (name, f"{name}.gate")]
         listed = [f'[[files]]\npath = "/bin/{built}"\nbuild = "{built}"' for built in (name, *self.programs)]

@@ -70,7 +70,7 @@ def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boo
 def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_of: Boots) -> None:
     name = workshop.add("gated", "int main(void) { return 0; }")
     manifest = workshop.layout.apps / name / "app.toml"
-    manifest.write_text(manifest.read_text().replace('build = "gated"', 'build = "gated.gate"'))
+    manifest.write_text(manifest.read_text().replace('steps = ["', 'steps = ["UNILINUX_ENTRY=gate '))
     image = workshop.build(name, ring=3)
     said: list[str] = []
     # On a busy host the kernel may end before the serial port has sent what PID 1 wrote last.

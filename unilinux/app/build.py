@@ -12,6 +12,7 @@ from unilinux.app.catalogue import App
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
+from unilinux.core.files import digest_bytes, digest_file
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
@@ -20,8 +21,6 @@ from unilinux.sources.source import Materials
 
 _CFLAGS = "-O2"
 
-# The tool chain links each program twice; this ends the name of the one whose system calls go through the gate.
-_GATE_SUFFIX = ".gate"
 # The moment that builds are told to be at: that of no build, so that all agree.
 _EPOCH_S = 0
 _ERROR_LINES = 40
@@ -75,7 +74,9 @@ def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | No
     _take_source(app, materials.lay_out(folder), folder, space)
     if app.manifest.build is None or toolchain is None:
         return
-    env = _environment(toolchain, folder, space.scratch, jobs)
+    links = space.scratch / "links"
+    links.mkdir()
+    env = _environment(app, toolchain, folder, links, jobs)
     for command in app.manifest.build.steps:
         space.step.detail(command)
         lines: list[str] = []
@@ -87,7 +88,7 @@ def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | No
                 details=compiler_lines(lines) or error.tail,
                 hint=f"the whole output is in {space.log}",
             ) from error
-    _collect(app, folder, space, toolchain)
+    _collect(app, folder, links, space, toolchain)
 
 
 def _take_source(app: App, tree: Tree, folder: Path, space: Workspace) -> None:
@@ -105,7 +106,7 @@ def _take_source(app: App, tree: Tree, folder: Path, space: Workspace) -> None:
         built.write_source(tree)
 
 
-def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[str, str]:
+def _environment(app: App, toolchain: Path, folder: Path, links: Path, jobs: int) -> dict[str, str]:
     programs = {"CC": "gcc", "AR": "ar", "NM": "nm", "RANLIB": "ranlib", "STRIP": "strip"}
     return {
         **{variable: X86_64.tool_prefix + program for variable, program in programs.items()},
@@ -115,12 +116,14 @@ def _environment(toolchain: Path, folder: Path, home: Path, jobs: int) -> dict[s
         "JOBS": str(jobs),
         "SOURCE_DATE_EPOCH": str(_EPOCH_S),
         "LC_ALL": "C",
-        "HOME": str(home),
+        "HOME": str(folder.parent),
         "UNILINUX_BUILD_FOLDER": str(folder),
+        "UNILINUX_LINKS": str(links),
+        "UNILINUX_PROGRAMS": f"/{'/'.join(Path(name).name for name in app.manifest.built_files)}/",
     }
 
 
-def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
+def _collect(app: App, folder: Path, links: Path, space: Workspace, toolchain: Path) -> None:
     missing = [name for name in app.manifest.built_files if not (folder / name).exists()]
     if missing:
         raise BuildError(
@@ -132,7 +135,11 @@ def _collect(app: App, folder: Path, space: Workspace, toolchain: Path) -> None:
         copy(folder / name, built.path(name))
         for file in _files(built.path(name)):
             if is_elf(file):
-                _collect_program(built, file.relative_to(space.out).as_posix(), folder, space, toolchain)
+                program = file.relative_to(space.out).as_posix()
+                for_gate = _linked_for_gate(folder / program, links)
+                if for_gate is not None:
+                    copy(for_gate, built.variant(program, GATE))
+                _strip(built, program, space, toolchain)
 
 
 def _files(origin: Path) -> list[Path]:
@@ -140,10 +147,15 @@ def _files(origin: Path) -> list[Path]:
     return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
-def _collect_program(built: Built, name: str, folder: Path, space: Workspace, toolchain: Path) -> None:
-    gate = folder / (name + _GATE_SUFFIX)
-    if gate.is_file():
-        copy(gate, built.variant(name, GATE))
+def _linked_for_gate(program: Path, links: Path) -> Path | None:
+    """What the tool chain's linker made of a program for the gate: see ``redirect/data/linker.sh``."""
+    for key in (digest_file(program), digest_bytes(os.fsencode(f"{program.resolve()}\n"))):
+        if (links / key).is_file():
+            return (links / key).resolve()
+    return None
+
+
+def _strip(built: Built, name: str, space: Workspace, toolchain: Path) -> None:
     strip = toolchain / "bin" / f"{X86_64.tool_prefix}strip"
     for way in (TRAP, GATE):
         target = built.variant(name, way)

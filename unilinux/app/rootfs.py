@@ -130,7 +130,7 @@ def _entering(app: App, entry: Entry, built: Built, way: str) -> Entry:
     program = built.program(name)
     if way not in program.variants:
         raise BuildError(
-            f"{app.manifest.name}: {name} was not linked by $CC under that name, so it has no copy for the {way}",
-            hint=f'take the file that the linker writes in {app.path}; or add syscall = "trap" to it there',
+            f"{app.manifest.name}: {name} was not linked by $CC, so it has no variant for the {way}",
+            hint=f'link it with $CC in the build steps of {app.path}; or add syscall = "trap" to the file there',
         )
     return replace(entry, content=program.variants[way])

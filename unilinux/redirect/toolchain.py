@@ -2,7 +2,8 @@
 
 ``read_toolchain`` reads ``configs/toolchains.toml``, ``build_toolchain`` makes a
 folder that may be moved anywhere: ``include/``, ``lib/`` and ``bin/`` with
-``x86_64-unilinux-musl-gcc`` and its companions. What they link is static.
+``x86_64-unilinux-musl-gcc`` and its companions, ``libexec/`` with the linker that it
+calls. What they link is static.
 """
 
 from __future__ import annotations
@@ -153,6 +154,7 @@ def _add_programs(prefix: Path) -> None:
     compiler = (_DATA / "compiler.sh").read_bytes()
     for name in ("gcc", "cc"):
         write_atomically(prefix / "bin" / f"{PREFIX}{name}", compiler, mode=0o755)
+    write_atomically(prefix / "libexec" / "ld", (_DATA / "linker.sh").read_bytes(), mode=0o755)
     for name in _COMPANIONS:
         write_atomically(prefix / "bin" / f"{PREFIX}{name}", f'#!/bin/sh\nexec {name} "$@"\n', mode=0o755)
 

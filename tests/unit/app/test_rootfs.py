@@ -101,7 +101,7 @@ def test_each_program_has_its_own_way_into_the_kernel(make_app: MakeApp, outputs
     assert program(make_app()).content == built.path / ".gate/toy"
     assert program(make_app('build = "toy"', 'build = "toy"\nsyscall = "trap"')).content == built.path / "toy"
     (built.path / ".gate/toy").unlink()
-    with pytest.raises(BuildError, match="toy was not linked by .CC under that name, so it has no copy for the gate"):
+    with pytest.raises(BuildError, match="toy was not linked by .CC, so it has no variant for the gate"):
         program(make_app())
     assert program(make_app('build = "toy"', 'build = "toy"\nsyscall = "trap"')).content == built.path / "toy"
 
