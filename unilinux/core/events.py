@@ -17,12 +17,27 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A piece of work began; ``name`` is stable (for machines), ``label`` is for people."""
+    """A piece of work began; ``name`` is stable (for machines), ``label`` is for people.
+
+    ``cacheable``: its result may be there already; :class:`StepWorking` says that it isn't.
+    """
 
     id: int
     parent: int | None
     name: str
     label: str
+    cacheable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepWorking:
+    """The result of a cacheable step wasn't there: it is being made now.
+
+    ``estimate_s`` is how long that took the last time, in seconds; None where it wasn't done before.
+    """
+
+    id: int
+    estimate_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ class Note:
     text: str
 
 
-Event = StepStarted | StepDetail | StepFinished | Note
+Event = StepStarted | StepWorking | StepDetail | StepFinished | Note
 
 
 class Sink(Protocol):
@@ -81,6 +96,10 @@ class StepHandle:
         """Say what is being done just now."""
         self._sink.emit(StepDetail(self.id, text))
 
+    def working(self, estimate_s: float | None = None) -> None:
+        """Say that the result of a cacheable step has to be made, and how long that took the last time."""
+        self._sink.emit(StepWorking(self.id, estimate_s))
+
     def cached(self) -> None:
         """Say that the result was there already."""
         self.was_cached = True
@@ -100,15 +119,18 @@ class Progress:
         self._sink.emit(Note(text))
 
     @contextmanager
-    def step(self, name: str, label: str) -> Iterator[StepHandle]:
-        """Run the ``with`` block as one step, finished (``ok=False``) also when it raises."""
+    def step(self, name: str, label: str, *, cacheable: bool = False) -> Iterator[StepHandle]:
+        """Run the ``with`` block as one step, finished (``ok=False``) also when it raises.
+
+        A ``cacheable`` step calls :meth:`StepHandle.cached` or :meth:`StepHandle.working` before anything else.
+        """
         with self._lock:
             number = self._next_id
             self._next_id += 1
         stack: list[int] = self._stack.__dict__.setdefault("ids", [])
         parent = stack[-1] if stack else None
         handle = StepHandle(self._sink, number)
-        self._sink.emit(StepStarted(number, parent, name, label))
+        self._sink.emit(StepStarted(number, parent, name, label, cacheable))
         stack.append(number)
         began = time.monotonic()
         ok = False

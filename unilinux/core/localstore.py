@@ -67,7 +67,7 @@ class LocalStore:
 
     def run(self, step: Step, action: Action) -> Output:
         """See :meth:`unilinux.core.store.Store.run`."""
-        with self._progress.step(step.name, step.label) as handle, explained_disk_errors(self._root):
+        with self._progress.step(step.name, step.label, cacheable=True) as handle, explained_disk_errors(self._root):
             (self._root / step.name).mkdir(parents=True, exist_ok=True)
             sources = snapshot(step.files)
             key = step.key(files=sources.digests, code=self._code.of(action))
@@ -146,6 +146,7 @@ class LocalStore:
         space.out.mkdir(parents=True, exist_ok=True)
         space.scratch.mkdir(parents=True, exist_ok=True)
         try:
+            handle.working(self._last_seconds(step.name))
             action(space)
             remove_tree(space.scratch)
             _make_read_only(space.out)
@@ -165,6 +166,14 @@ class LocalStore:
         if self._remote is not None:
             self._offer(self._remote, step, key, home)
         return Output(step.name, key, home / _OUT, digest, cached=False, seconds=seconds)
+
+    def _last_seconds(self, name: str) -> float | None:
+        """How long it took to make the newest output of this name."""
+        try:
+            newest = max((self._root / name).glob(f"*/{_META}"), key=lambda path: path.stat().st_mtime)
+            return float(json.loads(newest.read_text())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _offer(self, remote: RemoteStore, step: Step, key: str, home: Path) -> None:
         try:

@@ -48,7 +48,7 @@ class Fetcher:
 
         :raise DownloadError: nothing that fits is offered, or it could not be fetched whole.
         """
-        with self._progress.step("fetch", f"{package} from Debian") as step:
+        with self._progress.step("fetch", f"{package} from Debian", cacheable=True) as step:
             record = self._home / "resolved" / f"{package}={version or 'newest'}.json"
             found = self._kept_package(record, version, sha256)
             if found:
@@ -64,7 +64,7 @@ class Fetcher:
         :raise DownloadError: no offered version has that file with that digest, or
             it could not be fetched whole.
         """
-        with self._progress.step("fetch", file) as step:
+        with self._progress.step("fetch", file, cacheable=True) as step:
             found = self._kept(sha256)
             if found:
                 step.cached()
@@ -189,6 +189,7 @@ class Fetcher:
     @contextmanager
     def _working(self, step: StepHandle) -> Iterator[None]:
         """The one run that uses the private apt; whatever it leaves half-done is removed."""
+        step.working()
         with explained_disk_errors(self._layout.cache):
             self._home.mkdir(parents=True, exist_ok=True)
             self._layout.downloads.mkdir(parents=True, exist_ok=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from unilinux.core.events import Event, StepDetail, StepFinished, StepStarted
-from unilinux.report.text import one_line
+from unilinux.core.events import Event, StepDetail, StepFinished, StepStarted, StepWorking
+from unilinux.report.text import one_line, rough_duration
 
 
 @dataclass(slots=True)
@@ -42,6 +42,8 @@ class Steps:
                 around = self._running.get(event.parent) if event.parent is not None else None
                 (around.children if around else self.roots).append(node)
                 self._running[event.id] = node
+            case StepWorking() if event.id in self._running and event.estimate_s:
+                self._running[event.id].detail = f"the last time: {rough_duration(event.estimate_s)}"
             case StepDetail() if event.id in self._running:
                 self._running[event.id].detail = one_line(event.text)
             case StepFinished() if event.id in self._running:

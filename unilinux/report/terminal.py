@@ -15,7 +15,7 @@ from unilinux.core.events import Event, Note, StepDetail
 from unilinux.report.sink import Reporter
 from unilinux.report.steps import Node, Steps
 from unilinux.report.stream import SafeStream
-from unilinux.report.text import duration, one_line
+from unilinux.report.text import duration, one_line, steps_cached
 
 REFRESH_PER_S = 8
 # Of the finished steps inside a running one, only the latest are drawn: what runs must stay on the screen.
@@ -96,15 +96,19 @@ class LiveTree(Reporter):
         frames = _SPINNER_UNICODE if self._unicode else _SPINNER_ASCII
         line = self._line(frames[int(now * REFRESH_PER_S) % len(frames)], "cyan", depth, node.label)
         line.append(f"  {duration(now - node.began)}", "cyan")
+        cached = sum(1 for child in node.children if child.finished is not None and child.finished.cached)
         if node.detail:
             line.append(f"  {node.detail}", "dim")
-        finished = [child for child in node.children if child.finished is not None]
+        if cached:
+            line.append(f"  {steps_cached(cached)}", "dim")
+        finished = [child for child in node.children if child.finished is not None and not child.finished.cached]
         hidden = finished[:-FINISHED_SHOWN]
         lines = [line]
         if hidden:
             lines.append(self._line(" ", "dim", depth + 1, f"{len(hidden)} more steps have ended", "dim"))
         for child in node.children:
-            if not any(child is one for one in hidden):
+            was_cached = child.finished is not None and child.finished.cached
+            if not was_cached and not any(child is one for one in hidden):
                 lines.extend(self._running_lines(child, depth + 1))
         return lines
 

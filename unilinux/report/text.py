@@ -19,6 +19,14 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(" ", _ESCAPES.sub("", text).expandtabs(8)).rstrip()
 
 
+def rough_duration(seconds: float) -> str:
+    """What a person wants to know of a time to come: ``1 s``, ``40 s``, ``4 min``, ``1 h 10 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def duration(seconds: float) -> str:
     """``0.4 s``, ``12.3 s``, ``2 min 05 s``, ``1 h 02 min``."""
     if seconds < 59.95:
@@ -27,3 +35,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def steps_cached(count: int) -> str:
+    """``1 step cached``, ``18 steps cached``."""
+    return f"{count} step{'' if count == 1 else 's'} cached"

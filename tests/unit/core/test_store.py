@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.core.steps import Recorder, a_step, fill, new_store, refuse, unfinished
 from unilinux.core.errors import HostError
-from unilinux.core.events import Progress, StepDetail, StepFinished
+from unilinux.core.events import Progress, StepDetail, StepFinished, StepWorking
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Step, Store, Workspace
 
@@ -168,6 +168,18 @@ def test_a_cached_step_says_so(tmp_path: Path) -> None:
     store.run(a_step(), fill)
     store.run(a_step(), fill)
     assert [event.cached for event in recorder.events if isinstance(event, StepFinished)] == [False, True]
+
+
+def test_a_step_that_has_to_be_made_says_how_long_that_took_the_last_time(tmp_path: Path) -> None:
+    recorder = Recorder()
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
+    made = store.run(a_step(), fill)
+    meta = made.path.parent / "meta.json"
+    meta.write_text(json.dumps({**json.loads(meta.read_text()), "seconds": 251.5}))
+    store.run(a_step(), refuse)
+    store.run(Step(name=made.name, label="another", spec={"n": 99}), fill)
+    working = [event for event in recorder.events if isinstance(event, StepWorking)]
+    assert [event.estimate_s for event in working] == [None, 251.5]
 
 
 def test_two_threads_share_the_work(tmp_path: Path) -> None:

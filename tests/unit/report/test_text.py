@@ -1,6 +1,6 @@
 import pytest
 
-from unilinux.report.text import duration, one_line, printable
+from unilinux.report.text import duration, one_line, printable, rough_duration
 
 
 def test_colours_cursor_movements_and_line_ends_are_taken_out() -> None:
@@ -18,3 +18,10 @@ def test_the_indentation_of_evidence_stays() -> None:
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (40, "40 s"), (89, "89 s"), (243, "4 min"), (4200, "1 h 10 min")]
+)
+def test_a_time_to_come_is_rough(seconds: float, text: str) -> None:
+    assert rough_duration(seconds) == text
