@@ -13,6 +13,7 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.files import digest_bytes, digest_file
+from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
@@ -49,6 +50,7 @@ def build_app(app: App, materials: Materials, *, toolchain: Output | None, store
         },
         inputs={**({"toolchain": toolchain.digest} if toolchain else {}), **materials.inputs},
         files=materials.files,
+        tools=(*UNPACKER, *COMPILER, *BUILDER) if steps else UNPACKER,
     )
     return store.run(step, lambda space: _make(space, app, materials, toolchain.path if toolchain else None, jobs))
 

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,8 +29,12 @@ UNCOUNTED = frozenset(
         "unilinux.core.code",  # what it finds out is in the key itself
         "unilinux.core.errors",  # an error makes no output
         "unilinux.core.events",  # what is told of a step
+        "unilinux.core.eviction",  # takes outputs away
+        "unilinux.core.hosttools",  # what it finds out is in the key itself
         "unilinux.core.layout",  # where the cache is: outputs hold no paths
+        "unilinux.core.leases",  # who uses an output
         "unilinux.core.localstore",  # keeps what the actions made
+        "unilinux.core.locks",  # who waits for whom
         "unilinux.core.snapshot",  # what it finds out is in the key itself
         "unilinux.core.store",  # the same as localstore
         "unilinux.core.suggest",  # texts of errors
@@ -45,11 +50,15 @@ _FUNCTIONS = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """One module: its signature when it was read, the digest of its syntax tree, the modules that it imports."""
+    """One module: its signature when it was read, the digest of its syntax tree, the modules that it imports.
+
+    ``programs`` are modules that it runs in processes of their own.
+    """
 
     signature: tuple[int, ...]
     digest: str
     imports: tuple[str, ...]
+    programs: tuple[str, ...]
 
 
 class CodeDigests:
@@ -64,6 +73,7 @@ class CodeDigests:
         self._started_ns = started_ns
         self._known = _remembered(memory)
         self._units: dict[str, _Unit | None] = {}
+        self._loaded: set[str] = set()
 
     def of(self, action: Callable[..., object]) -> str:
         """The digest for a function: that of the module that it stands in, with all that this imports.
@@ -79,25 +89,29 @@ class CodeDigests:
 
     def closure(self, module: str) -> tuple[str, ...]:
         """The names of a module and of all that it needs, sorted, without :data:`UNCOUNTED`."""
+        return self._closure([module])
+
+    def _closure(self, waiting: list[str]) -> tuple[str, ...]:
         found: set[str] = set()
-        waiting = [module]
         while waiting:
             name = waiting.pop()
             if name in found or name in UNCOUNTED or (unit := self._unit(name)) is None:
                 continue
             found.add(name)
-            waiting += unit.imports
+            waiting += (*unit.imports, *unit.programs)
         return tuple(sorted(found))
 
     def require_unchanged(self, action: Callable[..., object]) -> None:
-        """See that the files that :meth:`of` read are still the same: some are loaded only when they are needed.
+        """See that what was loaded after :meth:`of` is what that read: by late imports, and by other processes.
 
-        :raise HostError: one isn't.
+        :raise HostError: it isn't.
         """
         module = _module_of(action)
         if module.split(".")[0] != self._package.name:
             return
-        for name in self.closure(module):
+        closure = self.closure(module)
+        programs = [name for one in closure for name in self._units[one].programs]  # type: ignore[union-attr]
+        for name in {*closure} - self._loaded | {*self._closure(programs)}:
             unit, path = self._units[name], self._path(name)
             if unit is None or path is None or _signature(path) != unit.signature:
                 raise _changed(path or self._package)
@@ -105,6 +119,8 @@ class CodeDigests:
     def _unit(self, name: str) -> _Unit | None:
         if name not in self._units:
             path = self._path(name)
+            if name in sys.modules:
+                self._loaded.add(name)
             self._units[name] = None if path is None else self._read(name, path)
         return self._units[name]
 
@@ -130,12 +146,15 @@ class CodeDigests:
         }
         if new:
             self._known = {**self._known, **new}
-            document = {name: [unit.signature, unit.digest, unit.imports] for name, unit in self._known.items()}
+            document = {
+                name: [unit.signature, unit.digest, unit.imports, unit.programs] for name, unit in self._known.items()
+            }
             write_atomically(self._memory, json.dumps(document))
 
 
+@functools.cache
 def loaded_code(memory: Path) -> CodeDigests:
-    """The digests of this package's code, as this process loaded it."""
+    """The digests of this package's code, as this process loaded it: what is changed on the disk later has no say."""
     return CodeDigests(Path(unilinux.__file__).parent, memory, started_ns=unilinux.LOADED_NS)
 
 
@@ -143,8 +162,9 @@ def loaded_code(memory: Path) -> CodeDigests:
 def _parsed(path: Path, name: str, signature: tuple[int, ...]) -> _Unit:
     tree = ast.parse(path.read_bytes(), filename=str(path))
     package = name.split(".", maxsplit=1)[0]
-    own = {one for one in _imports(tree, name) if one.split(".")[0] == package}
-    return _Unit(signature, _digest(tree), tuple(sorted(own)))
+    imports = {one for one in _imports(tree, name) if one.split(".")[0] == package}
+    programs = {one for one in _texts(tree) if one.split(".")[0] == package}
+    return _Unit(signature, _digest(tree), tuple(sorted(imports)), tuple(sorted(programs)))
 
 
 def _module_of(action: Callable[..., object]) -> str:
@@ -169,8 +189,10 @@ def _remembered(memory: Path) -> Mapping[str, _Unit]:
     try:
         document = json.loads(memory.read_bytes())
         return {
-            str(name): _Unit(tuple(map(int, signature)), str(digest), tuple(map(str, imports)))
-            for name, (signature, digest, imports) in document.items()
+            str(name): _Unit(
+                tuple(map(int, signature)), str(digest), tuple(map(str, imports)), tuple(map(str, programs))
+            )
+            for name, (signature, digest, imports, programs) in document.items()
         }
     except (OSError, ValueError, AttributeError, TypeError):  # none yet, or damaged: found out anew
         return {}
@@ -184,7 +206,7 @@ def _digest(tree: ast.Module) -> str:
 
 
 def _imports(tree: ast.Module, name: str) -> Iterator[str]:
-    """Dotted names that may be modules: of imports, and of texts that name a module to be run."""
+    """Dotted names that may be modules, of imports that aren't for types alone."""
     yield from (name.rsplit(".", count)[0] for count in range(1, name.count(".") + 1))  # the packages it lies in
     waiting: list[ast.AST] = [tree]
     while waiting:
@@ -198,8 +220,13 @@ def _imports(tree: ast.Module, name: str) -> Iterator[str]:
             case ast.ImportFrom(module=str(module), names=names):
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in names)
-            case ast.Constant(value=str(text)) if _MODULE.fullmatch(text):
-                yield text
             case _:
                 pass
         waiting += ast.iter_child_nodes(node)
+
+
+def _texts(tree: ast.Module) -> Iterator[str]:
+    """Texts that may name a module to be run: ``python -m unilinux.kconfig.worker``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE.fullmatch(node.value):
+            yield node.value

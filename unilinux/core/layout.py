@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from unilinux.core.errors import HostError
@@ -23,23 +23,30 @@ class Layout:
     project: Path
     cache: Path
     build: Path
+    cache_limit_bytes: int = field(default=20 << 30, kw_only=True)
+    """How large the build steps in the cache may become before those used longest ago are removed."""
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str]) -> Layout:
         """The layout for a checkout: ``$UNILINUX_CACHE``, else ``$XDG_CACHE_HOME/unilinux``.
 
-        :raise HostError: the cache's path has a space or colon. Only the cache's: kernels are compiled there.
+        ``$UNILINUX_CACHE_LIMIT`` is :attr:`cache_limit_bytes` as a number of GiB, or with K, M, G or T behind it.
+
+        :raise HostError: the cache's path has a space or colon (only the cache's: kernels are compiled there);
+            it isn't said and there is no home folder; or the limit is no size.
         """
-        default = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unilinux"
-        cache = Path(environ.get("UNILINUX_CACHE") or default)
+        cache = _cache(environ)
         if re.search(r"[\s:]", os.path.abspath(cache)):
             raise HostError(
                 f"the cache folder {os.path.abspath(cache)} has a space or colon in its path, "
                 "which the kernel's build cannot cope with",
-                hint="set UNILINUX_CACHE to a folder without, for example UNILINUX_CACHE=/var/tmp/unilinux",
+                hint="set UNILINUX_CACHE to a folder without, for example UNILINUX_CACHE=/srv/unilinux-cache",
             )
         build = Path(environ.get("UNILINUX_BUILD") or project / "build")
-        return cls(project.resolve(), Path(os.path.abspath(cache)), Path(os.path.abspath(build)))
+        limit = _size(environ.get("UNILINUX_CACHE_LIMIT") or "20")
+        return cls(
+            project.resolve(), Path(os.path.abspath(cache)), Path(os.path.abspath(build)), cache_limit_bytes=limit
+        )
 
     @property
     def store(self) -> Path:
@@ -65,3 +72,25 @@ class Layout:
     def profiles(self) -> Path:
         """The profiles."""
         return self.project / "configs" / "profiles"
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    if environ.get("UNILINUX_CACHE"):
+        return Path(environ["UNILINUX_CACHE"])
+    try:
+        return Path(environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home()) / ".cache") / "unilinux"
+    except RuntimeError as error:  # neither HOME nor an entry in /etc/passwd
+        raise HostError(
+            "there is no home folder, and so no place for the cache",
+            hint="set UNILINUX_CACHE to a folder, for example UNILINUX_CACHE=/srv/unilinux-cache",
+        ) from error
+
+
+def _size(text: str) -> int:
+    """Bytes for ``20``, ``20G`` or ``500M``."""
+    found = re.fullmatch(r"(\d{1,9})([KMGT]?)", text.strip().upper())
+    if found is None:
+        raise HostError(
+            f"UNILINUX_CACHE_LIMIT is {text!r}, which is no size", hint="set it to a number of GiB, such as 20, or 500M"
+        )
+    return int(found[1]) << {"K": 10, "M": 20, "G": 30, "": 30, "T": 40}[found[2]]

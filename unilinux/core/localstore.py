@@ -1,42 +1,52 @@
 """The store on this host's disk.
 
-Outputs are built beside, published by one rename, and read-only from then on; a lock per
-key lets concurrent runs share the work. There are no stamp files: a folder under its key is
-complete, or it isn't there.
+Outputs are built beside, flushed to the disk, published by one rename, and read-only from then
+on; a lock per key lets concurrent runs share the work. There are no stamp files: a folder
+under its key is complete, or it isn't there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from unilinux.core.code import CodeDigests, loaded_code
+from unilinux.core.errors import HostError
 from unilinux.core.events import Progress, StepHandle
+from unilinux.core.eviction import ARRIVING, LEASES, META, OUT, WORK, Evicted, disk_bytes, evict
 from unilinux.core.files import (
     digest_shape,
     digest_tree,
     explained_disk_errors,
-    locked,
+    flush_file,
+    flush_tree,
     remove_tree,
+    sorted_tree,
     write_atomically,
 )
+from unilinux.core.hosttools import HostTools
+from unilinux.core.leases import Lease, lease_of
+from unilinux.core.locks import locked
 from unilinux.core.snapshot import snapshot
 from unilinux.core.store import Action, Output, RemoteStore, Step, Workspace
 
-_META = "meta.json"
-_OUT = "out"
 _WAITING = "waiting for another run that is building this step"
+_LOOKED_THROUGH = 2000  # an output with more files isn't counted at each use: that would take longer than a build
+_BETWEEN_EVICTIONS_S = 30.0
 
 
 class LocalStore:
     """Finished steps below ``root``: ``NAME/KEY/out`` beside ``NAME/KEY/meta.json``.
 
-    ``remote`` is asked for what isn't here, and offered what was made.
+    ``remote`` is asked for what isn't here, and offered what was made. With ``limit_bytes`` the
+    outputs that were used longest ago are removed when all take more than that.
     """
 
     def __init__(
@@ -45,15 +55,19 @@ class LocalStore:
         *,
         logs: Path,
         progress: Progress,
+        limit_bytes: int | None = None,
         remote: RemoteStore | None = None,
         code: CodeDigests | None = None,
     ) -> None:
         self._root = root
         self._logs = logs
         self._progress = progress
+        self._limit_bytes = limit_bytes
         self._remote = remote
+        self._tools = HostTools(root / "tools.json")
         self._code = code or loaded_code(root / "code.json")
         self._outputs: list[Output] = []
+        self._evicted_at = -_BETWEEN_EVICTIONS_S
 
     @property
     def progress(self) -> Progress:
@@ -70,12 +84,14 @@ class LocalStore:
         with self._progress.step(step.name, step.label, cacheable=True) as handle, explained_disk_errors(self._root):
             (self._root / step.name).mkdir(parents=True, exist_ok=True)
             sources = snapshot(step.files)
-            key = step.key(files=sources.digests, code=self._code.of(action))
+            tools = self._tools.identify(*step.tools)
+            key = step.key(files=sources.digests, tools=tools, code=self._code.of(action))
             found = self.lookup(step.name, key)
             if found is None:
 
                 def guarded(space: Workspace) -> None:
-                    action(space)
+                    with self._blaming_damage(step):
+                        action(space)
                     sources.require_unchanged()
                     self._code.require_unchanged(action)
 
@@ -85,6 +101,7 @@ class LocalStore:
                         or self._fetched(step, key)
                         or self._made(step, key, {**step.inputs, **sources.digests}, handle, guarded)
                     )
+                self._keep_below_limit()
             if found.cached:
                 handle.cached()
         self._outputs.append(found)
@@ -93,41 +110,86 @@ class LocalStore:
     def lookup(self, name: str, key: str) -> Output | None:
         """See :meth:`unilinux.core.store.Store.lookup`."""
         home = self._root / name / key
-        try:
-            meta = json.loads((home / _META).read_text())
-            return Output(name, key, home / _OUT, str(meta["digest"]), cached=True, seconds=0.0)
-        except (OSError, ValueError, KeyError, TypeError):  # not made, or damaged from outside: made again
+        if not key or not home.parent.is_dir():
             return None
+        with self._lease.taking(f"{name}/{key}"):
+            try:
+                meta = json.loads((home / META).read_text())
+                output = Output(name, key, home / OUT, str(meta["digest"]), cached=True, seconds=0.0, lease=self._lease)
+                # What a power cut or a careless hand damaged is made again.
+                if int(meta["files"]) <= _LOOKED_THROUGH and _count(home / OUT) != (meta["files"], meta["bytes"]):
+                    return None
+                if not (home / OUT).is_dir():
+                    return None
+            except (OSError, ValueError, KeyError, TypeError):  # not made, or damaged
+                return None
+            with contextlib.suppress(OSError):  # a cache that may only be read serves as well
+                os.utime(home / META)  # the time of its last use
+        return output
 
     def verify(self, output: Output) -> bool:
         """See :meth:`unilinux.core.store.Store.verify`."""
         try:
-            meta = json.loads((self._root / output.name / output.key / _META).read_text())
+            meta = json.loads((self._root / output.name / output.key / META).read_text())
             return bool(meta["content"] == _content(output.path, by_key=meta["digest"] == output.key))
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def clear(self) -> Evicted:
+        """Remove all outputs but those that running processes use."""
+        with explained_disk_errors(self._root):
+            return evict(self._root, 0)
+
+    @cached_property
+    def _lease(self) -> Lease:
+        return lease_of(self._root / LEASES)
+
+    def _keep_below_limit(self) -> None:
+        now = time.monotonic()
+        if self._limit_bytes is None or now - self._evicted_at < _BETWEEN_EVICTIONS_S:
+            return
+        self._evicted_at = now
+        evict(self._root, self._limit_bytes)
+
+    @contextlib.contextmanager
+    def _blaming_damage(self, step: Step) -> Iterator[None]:
+        """When an action fails because an output that it works with is damaged: remove that, and say so."""
+        try:
+            yield
+        except Exception as error:
+            used = [output for output in self._outputs if output.digest in step.inputs.values()]
+            damaged = [output for output in used if not self.verify(output)]
+            if not damaged:
+                raise
+            for output in damaged:
+                with locked(output.path.parent.with_suffix(".lock"), lambda: None, remove=True):
+                    remove_tree(output.path.parent)
+            raise HostError(
+                f"{', '.join(output.name for output in damaged)}: the output in the cache was damaged, and was removed",
+                details=(str(error),),
+                hint="run the same command again: it is made anew",
+            ) from error
 
     def _fetched(self, step: Step, key: str) -> Output | None:
         """The output out of the remote store, if that has it and it came whole."""
         if self._remote is None:
             return None
-        home, work = self._root / step.name / key, self._root / step.name / f"{key}.arriving"
+        home, work = self._root / step.name / key, self._root / step.name / f"{key}{ARRIVING}"
         remove_tree(work)
         work.mkdir()
         try:
             if not self._remote.get(step.name, key, work):
                 return None
-            meta = json.loads((work / _META).read_text())
-            whole = meta["key"] == key and meta["tree"] == digest_tree(work / _OUT)
+            meta = json.loads((work / META).read_text())
+            whole = meta["key"] == key and meta["tree"] == digest_tree(work / OUT)
         except (OSError, ValueError, KeyError, TypeError):
             whole = False
         try:
             if not whole:
                 self._progress.note(f"{step.label}: what the remote store sent is damaged; it is made here instead")
                 return None
-            _make_read_only(work / _OUT)
-            remove_tree(home)
-            os.rename(work, home)
+            _make_read_only(work / OUT)
+            self._publish(work, home)
         finally:
             remove_tree(work)
         return self.lookup(step.name, key)
@@ -135,14 +197,13 @@ class LocalStore:
     def _made(self, step: Step, key: str, inputs: Mapping[str, str], handle: StepHandle, action: Action) -> Output:
         began = time.monotonic()
         home = self._root / step.name / key
-        work = home.with_name(f"{key}.work")
-        remove_tree(home)  # what is not finished here was damaged from outside
-        if not step.resumable or (work / _META).exists():  # with it, the files may be read-only already
+        work = home.with_name(f"{key}{WORK}")
+        if not step.resumable or (work / META).exists():  # with it, the files may be read-only already
             remove_tree(work)
         log = self._logs / f"{step.name}-{key[:12]}.log"
         self._logs.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        space = Workspace(work / _OUT, work / "scratch", log, handle)
+        space = Workspace(work / OUT, work / "scratch", log, handle)
         space.out.mkdir(parents=True, exist_ok=True)
         space.scratch.mkdir(parents=True, exist_ok=True)
         try:
@@ -154,23 +215,32 @@ class LocalStore:
             digest = key if step.by_key else content
             seconds = time.monotonic() - began
             meta: dict[str, Any] = {"name": step.name, "key": key, "digest": digest, "content": content}
-            meta |= {"seconds": round(seconds, 3), "spec": step.spec, "inputs": dict(inputs)}
+            meta["files"], meta["bytes"] = _count(space.out)
+            meta |= {"disk_bytes": disk_bytes(work), "seconds": round(seconds, 3)}
+            meta |= {"spec": step.spec, "inputs": dict(inputs)}
             if self._remote is not None:
                 meta["tree"] = digest_tree(space.out) if step.by_key else content
-            write_atomically(work / _META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
-            os.rename(work, home)
+            write_atomically(work / META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
+            self._publish(work, home)
         except BaseException:
             if not step.resumable:
                 remove_tree(work)
             raise
         if self._remote is not None:
             self._offer(self._remote, step, key, home)
-        return Output(step.name, key, home / _OUT, digest, cached=False, seconds=seconds)
+        return Output(step.name, key, home / OUT, digest, cached=False, seconds=seconds, lease=self._lease)
+
+    def _publish(self, work: Path, home: Path) -> None:
+        """The rename that finishes a step. All is on the disk before, and the new name afterwards."""
+        flush_tree(work)
+        remove_tree(home)  # what is not finished here was damaged from outside
+        os.rename(work, home)
+        flush_file(home.parent)
 
     def _last_seconds(self, name: str) -> float | None:
-        """How long it took to make the newest output of this name."""
+        """How long it took to make the output of this name that was made or used last."""
         try:
-            newest = max((self._root / name).glob(f"*/{_META}"), key=lambda path: path.stat().st_mtime)
+            newest = max((self._root / name).glob(f"*/{META}"), key=lambda path: path.stat().st_mtime)
             return float(json.loads(newest.read_text())["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -185,6 +255,12 @@ class LocalStore:
 def _content(out: Path, *, by_key: bool) -> str:
     """What tells whether an output is still whole: all of its bytes, or the names, sizes and times of a large tree."""
     return digest_shape(out) if by_key else digest_tree(out)
+
+
+def _count(out: Path) -> tuple[int, int]:
+    """The number of entries in an output, and the bytes of its files."""
+    statuses = [path.lstat() for path in sorted_tree(out)]
+    return len(statuses), sum(status.st_size for status in statuses if stat.S_ISREG(status.st_mode))
 
 
 def _make_read_only(root: Path) -> None:

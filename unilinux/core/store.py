@@ -24,6 +24,7 @@ class Step:
     ``spec`` is plain JSON data. ``inputs`` are digests of other outputs, ``files`` are files and
     folders of this host that the action reads, both by the role that they play. The store
     digests ``files`` itself, and sees to it that they don't change until the step is done.
+    ``tools`` are the programs of this host that make its bytes, by name: their versions count, too.
     The code that makes the output needs no mention: the store finds it (:mod:`unilinux.core.code`).
     ``resumable`` keeps the work folder of an interrupted run for the next one.
     ``by_key`` names the output by its key rather than by hashing its content,
@@ -35,13 +36,17 @@ class Step:
     spec: Mapping[str, Any]
     inputs: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    tools: Sequence[str] = ()
     resumable: bool = False
     by_key: bool = False
 
-    def key(self, *, files: Mapping[str, str] | None = None, code: str = "") -> str:
+    def key(
+        self, *, files: Mapping[str, str] | None = None, tools: Mapping[str, str] | None = None, code: str = ""
+    ) -> str:
         """SHA-256, hexadecimal, of the canonical JSON of this value.
 
         :param files: the digests of :attr:`files`.
+        :param tools: the versions of :attr:`tools`.
         :param code: the digest of the code that makes the output.
         """
         whole = {
@@ -49,6 +54,7 @@ class Step:
             "spec": self.spec,
             "inputs": dict(self.inputs),
             "files": dict(files or {}),
+            "tools": dict(tools or {}),
             "code": code,
             "by_key": self.by_key,
         }

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from unilinux.core.errors import DownloadError
 from unilinux.core.events import Progress, StepHandle
-from unilinux.core.files import digest_file, explained_disk_errors, locked, write_atomically
+from unilinux.core.files import digest_file, explained_disk_errors, flush_file, write_atomically
 from unilinux.core.layout import Layout
+from unilinux.core.locks import locked
 from unilinux.fetch.apt import Offer, PrivateApt
 
 _SHOWN = 8  # offers that an error lists
@@ -150,22 +151,24 @@ class Fetcher:
                 hint="run the same command again; nothing of the file was kept",
             )
         part.chmod(0o444)
+        flush_file(part)
         target = self._layout.downloads / f"{offer.sha256}-{offer.file}"
         os.replace(part, target)
+        flush_file(target.parent)
         return Fetched(target, offer.version, offer.sha256)
 
     def _kept(self, sha256: str) -> Path | None:
-        return next(iter(self._layout.downloads.glob(f"{sha256}-*")), None)
+        return next((path for path in self._layout.downloads.glob(f"{sha256}-*") if path.stat().st_size), None)
 
     def _kept_package(self, record: Path, version: str | None, sha256: str | None) -> Fetched | None:
         """What this cache took for the same question before, or else the pinned file itself."""
-        if record.exists():
-            before = json.loads(record.read_text())
-            path = self._kept(before["sha256"])
+        before = _read_record(record)
+        if before is not None:
+            path = self._kept(before.sha256)
             # A pin that was corrected since counts for its own version.
-            corrected = before["version"] == version and sha256 not in (None, before["sha256"])
+            corrected = before.version == version and sha256 not in (None, before.sha256)
             if path and not corrected:
-                return Fetched(path, before["version"], before["sha256"])
+                return Fetched(path, before.version, before.sha256)
         path = self._kept(sha256) if sha256 else None
         return Fetched(path, version, sha256) if path and version and sha256 else None
 
@@ -200,6 +203,36 @@ class Fetcher:
                     yield
                 finally:
                     shutil.rmtree(self._partial, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    version: str
+    sha256: str
+
+
+def _read_record(path: Path) -> _Taken | None:
+    """What was taken for a question before; a damaged record is as good as none."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        version, sha256 = document["version"], document["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    good = isinstance(version, str) and isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256)
+    return _Taken(version, sha256) if good else None
+
+
+def require_intact(path: Path, sha256: str) -> None:
+    """See that a kept download is what it was when it came; to be called before it is used.
+
+    :raise DownloadError: it isn't; it was removed.
+    """
+    if digest_file(path) != sha256:
+        path.unlink(missing_ok=True)
+        raise DownloadError(
+            f"the kept download {path} was damaged, and was removed",
+            hint="run the same command again: it is fetched anew",
+        )
 
 
 def _same_series(version: str, pinned: str | None) -> bool:

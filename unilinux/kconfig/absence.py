@@ -49,9 +49,9 @@ def absence(tree: Path, tree_digest: str, layers: Sequence[Layer], symbol: str, 
         spec={
             "symbol": name,
             "layers": [layer.to_json() for layer in layers],
-            "versions": toolchain.Toolchain().identify(),
         },
         inputs={"tree": tree_digest},
+        tools=toolchain.Toolchain().deciding,
     )
     output = store.run(step, lambda space: _ask(space, tree, layers, name))
     data = json.loads((output.path / _FILE).read_text(encoding="utf-8"))

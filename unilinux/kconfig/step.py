@@ -25,10 +25,10 @@ def config_step(asked: Sequence[wish.Layer], *, tree_digest: str, tools: toolcha
         spec={
             "layers": [layer.to_json() for layer in asked],
             "programs": chosen.variables,
-            "versions": chosen.identify(),
             "kconfiglib": linux.PARSER_VERSION,
         },
         inputs={"tree": tree_digest},
+        tools=chosen.deciding,
     )
 
 

@@ -50,12 +50,10 @@ class Toolchain:
         """What make must be given so that it finds nothing to change in our .config."""
         return (f"ARCH={ARCH}", *(f"{name}={program}" for name, program in self.variables.items()))
 
-    def identify(self) -> dict[str, str]:
-        """The first line of ``--version`` of what decides about symbols; goes into cache keys.
-
-        :raise HostError: the compiler or linker isn't installed.
-        """
-        return {program: _version(program) for program in (self.cc, self.ld)}
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The programs whose versions and abilities decide about symbols: they count in the keys of steps."""
+        return (_program(self.cc), "as", self.ld, self.ar, self.nm, self.objcopy)
 
 
 def kernel_version(tree: Path) -> str:
@@ -98,7 +96,11 @@ def kconfig_environment(tree: Path, toolchain: Toolchain, environ: Mapping[str, 
     }
 
 
+def _program(command: str) -> str:
+    return command.rsplit(maxsplit=1)[-1]  # "ccache gcc" answers as gcc does
+
+
 def _version(command: str) -> str:
-    program = command.rsplit(maxsplit=1)[-1]  # "ccache gcc" answers as gcc does
+    program = _program(command)
     lines = run([program, "--version"], env={**os.environ, "LC_ALL": "C"}).output.splitlines()
     return lines[0] if lines else ""

@@ -18,8 +18,9 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, ConfigError
 from unilinux.core.files import digest_bytes, write_if_changed
+from unilinux.core.hosttools import KERNEL
 from unilinux.core.store import Output, Step, Store, Workspace
-from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, remove_links, tool_versions, view
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, remove_links, view
 from unilinux.kernel.source import KernelTree
 
 # The numbers of the system calls that stay, of a configuration with UNILINUX_SYSCALLS: this is the default of
@@ -87,6 +88,7 @@ def install_headers(tree: KernelTree, *, store: Store) -> Output:
         label=f"headers of Linux {tree.release}",
         spec={},
         inputs={"tree": tree.output.digest},
+        tools=KERNEL,
     )
 
     def action(space: Workspace) -> None:
@@ -129,10 +131,10 @@ def compile_objects(
         name="kernel-objects",
         label=f"compiling Linux {tree.release}",
         spec={
-            "tools": dict(tool_versions()),
             "placeholders": {name: digest_bytes(content) for name, content in placeholders.items()},
         },
         inputs={"tree": tree.output.digest, "config": digest_bytes(config.encode())},
+        tools=KERNEL,
         # An interrupted compile goes on where it was: kbuild rebuilds an object unless the command
         # in its .cmd file is the one it would run, and writes that file only after the command
         # has succeeded. The tree, the configuration and the tools can't have changed: they are in
@@ -185,6 +187,7 @@ def link_image(
         label=f"linking Linux {tree.release} with the application",
         spec={"syscalls": sorted(syscalls)},
         inputs={"objects": objects.digest, "files": digest},
+        tools=KERNEL,
     )
     return KernelImage(store.run(step, lambda space: _link(space, tree, objects, files, syscalls)))
 

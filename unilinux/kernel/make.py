@@ -110,11 +110,6 @@ def compiler_wrapper(folder: Path) -> Path:
     return folder
 
 
-def tool_versions() -> Mapping[str, str]:
-    """The compiler and linker that a kernel is made with, by their own words."""
-    return {name: run([name, "--version"]).output.splitlines()[0] for name in ("gcc", "ld")}
-
-
 def _environment(tools: Path) -> Mapping[str, str]:
     """All that make sees: what makes it run, and what makes it say the same everywhere."""
     kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR") or key.startswith("CCACHE_")}

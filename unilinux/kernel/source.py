@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from unilinux.core.document import Field, Model, read_document
-from unilinux.core.errors import DownloadError, UsageError
+from unilinux.core.errors import DownloadError, HostError, UsageError
 from unilinux.core.files import digest_bytes, digest_file
+from unilinux.core.hosttools import UNPACKER
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.suggest import unknown
-from unilinux.fetch.fetcher import Fetcher
+from unilinux.fetch.fetcher import Fetcher, require_intact
 from unilinux.fetch.unpack import unpack, unpack_package
 from unilinux.kernel.series import Series, apply_series, load_series
 
@@ -139,9 +140,10 @@ def kernel_tree(spec: KernelSpec, *, fetcher: Fetcher, store: Store) -> KernelTr
         label=f"Linux source with {len(series.patches)} patches",
         spec={},
         inputs={"source": sha256, "series": series.digest},
+        tools=(*UNPACKER, "git"),
         by_key=True,
     )
-    output = store.run(step, lambda space: _make_tree(space, path, series))
+    output = store.run(step, lambda space: _make_tree(space, path, sha256, series, is_own=spec.pinned is None))
     release = linux_release(output.path / _TREE)
     return KernelTree(output=output, series=series, origin=origin, origin_sha256=sha256, release=release)
 
@@ -163,10 +165,16 @@ def unpack_source(path: Path, target: Path, *, scratch: Path, log: Path | None) 
     unpack(path, target, log=log)
 
 
-def _make_tree(space: Workspace, path: Path, series: Series) -> None:
+def _make_tree(space: Workspace, path: Path, sha256: str, series: Series, *, is_own: bool) -> None:
     tree = space.out / _TREE
     space.step.detail("unpacking")
+    if not is_own:
+        require_intact(path, sha256)
     unpack_source(path, tree, scratch=space.scratch, log=space.log)
+    if is_own and (_fingerprint(path) if path.is_dir() else digest_file(path)) != sha256:
+        raise HostError(
+            f"{path} was changed while it was being copied; nothing of it was kept", hint="run the same command again"
+        )
     release = linux_release(tree)
     for file in series.files:
         if (tree / file).exists():
@@ -202,5 +210,6 @@ def _fingerprint(folder: Path) -> str:
         folders[:] = sorted(name for name in folders if name != ".git")
         for name in sorted(files):
             status = os.lstat(os.path.join(path, name))
-            lines.append(f"{path}/{name} {status.st_size} {status.st_mtime_ns} {status.st_mode}")
+            times = f"{status.st_mtime_ns} {status.st_ctime_ns}"  # the latter can't be set by a program
+            lines.append(f"{path}/{name} {status.st_size} {times} {status.st_mode}")
     return digest_bytes("\n".join(lines).encode(errors="surrogateescape"))

@@ -12,9 +12,10 @@ from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.errors import DownloadError, UsageError
 from unilinux.core.events import Progress
+from unilinux.core.hosttools import UNPACKER
 from unilinux.core.store import Step, Store, Workspace
 from unilinux.core.suggest import unknown
-from unilinux.fetch.fetcher import Fetched, Fetcher
+from unilinux.fetch.fetcher import Fetched, Fetcher, require_intact
 from unilinux.fetch.unpack import unpack_package
 
 STOCK_KERNELS = Path("configs/stock-kernels.toml")  # below the project's folder
@@ -76,8 +77,9 @@ def stock_kernel(pinned: PinnedPackage, *, fetcher: Fetcher, store: Store, progr
         label=f"unpacking {package}",
         spec={"package": package, "version": fetched.version},
         inputs={"package": fetched.sha256},
+        tools=UNPACKER,
     )
-    output = store.run(step, lambda space: _unpack(space, fetched.path))
+    output = store.run(step, lambda space: _unpack(space, fetched))
     return StockKernel(
         name=pinned.name,
         package=package,
@@ -109,7 +111,9 @@ def _dependency(package: Path) -> str:
     return found[1]
 
 
-def _unpack(space: Workspace, package: Path) -> None:
+def _unpack(space: Workspace, fetched: Fetched) -> None:
+    package = fetched.path
+    require_intact(package, fetched.sha256)
     unpack_package(package, space.scratch / "files", log=space.log)
     boot = space.scratch / "files/boot"
     for pattern, name in (("vmlinuz-*", "bzImage"), ("config-*", "config")):

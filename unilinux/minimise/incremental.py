@@ -18,7 +18,8 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
-from unilinux.core.files import explained_disk_errors, locked, remove_tree, write_atomically, write_if_changed
+from unilinux.core.files import explained_disk_errors, remove_tree, write_atomically, write_if_changed
+from unilinux.core.locks import locked
 from unilinux.core.store import Output
 from unilinux.kernel.kbuild import SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view

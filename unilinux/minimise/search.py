@@ -11,12 +11,12 @@ from pathlib import Path
 from unilinux.core.errors import ConfigError
 from unilinux.core.events import Progress
 from unilinux.core.files import digest_bytes, digest_file
+from unilinux.core.hosttools import tool_versions
 from unilinux.image.pipeline import Contents, Pipeline
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.kconfig.resolved import Resolved
 from unilinux.kconfig.variation import Variation
 from unilinux.kconfig.varying import Varying, varying
-from unilinux.kernel.make import tool_versions
 from unilinux.kernel.source import KernelTree
 from unilinux.link.carrier import Cargo
 from unilinux.minimise.boot_test import ImageBootTest
@@ -175,7 +175,7 @@ def _context(job: Job, tree: KernelTree, files: str, tick: Path | None, syscalls
         "rules": _RULES,
         "engine": job.engine.describe(),
         "tree": tree.output.digest,
-        "tools": dict(tool_versions()),
+        "tools": dict(tool_versions("gcc", "ld")),
         "files": files,
         "syscalls": list(syscalls),
         "tick": digest_file(tick) if tick else None,

@@ -13,10 +13,10 @@ from typing import Any
 from unilinux.app.catalogue import Catalogue
 from unilinux.core import command
 from unilinux.core.errors import UniLinuxError, UsageError
+from unilinux.core.hosttools import tool_versions
 from unilinux.image.record import ARTIFACTS
 from unilinux.image.request import Request
 from unilinux.kernel.kbuild import parse_config
-from unilinux.kernel.make import tool_versions
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot.exits import AFTER, by_cause
 from unilinux.measure.boot.stages import Stages
@@ -205,7 +205,7 @@ def _measure(here: Workshop, subject: ImageUnderTest, budgeted: Budget | None, *
         config=parse_config((image.folder / ARTIFACTS["config"]).read_text(encoding="utf-8")),
         least_memory_mib=_least_memory(here, subject, budgeted, timeout_s=timeout_s),
         linux=image.record["kernel"]["version"],
-        tools={**tool_versions(), "qemu": version_line()},
+        tools={**tool_versions("gcc", "ld"), "qemu": version_line()},
     )
 
 

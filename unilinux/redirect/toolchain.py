@@ -9,7 +9,7 @@ calls. What they link is static.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,9 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.files import write_atomically
+from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
 from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.fetch.fetcher import require_intact
 from unilinux.fetch.unpack import unpack
 
 PREFIX = X86_64.tool_prefix
@@ -65,17 +67,6 @@ def read_toolchain(path: Path) -> ToolchainSpec:
     return ToolchainSpec(version=musl.version, package=musl.package, file=musl.file, sha256=musl.sha256)
 
 
-def host_compiler() -> Mapping[str, str]:
-    """What identifies the host's compiler and linker in the key of a step.
-
-    :raise HostError: gcc or ld isn't installed.
-    """
-    return {
-        "gcc": _first_line("gcc", "--version"),
-        "ld": _first_line("ld", "--version"),
-    }
-
-
 def build_toolchain(
     spec: ToolchainSpec,
     *,
@@ -98,14 +89,15 @@ def build_toolchain(
     step = Step(
         name="toolchain",
         label=f"building musl {spec.version}",
-        spec={**asdict(spec), "cflags": [_MUSL_CFLAGS, _GATE_CFLAGS], "host": dict(host_compiler())},
+        spec={**asdict(spec), "cflags": [_MUSL_CFLAGS, _GATE_CFLAGS]},
         inputs={"headers": headers_digest},
+        tools=(*UNPACKER, *COMPILER, *BUILDER, "patch"),
         files={
             **{f"data:{file.name}": file for file in sorted(_DATA.iterdir())},
             **{f"patch:{number:04}": patch for number, patch in enumerate(series)},
         },
     )
-    return store.run(step, lambda space: _make(space, tarball, headers, series, jobs))
+    return store.run(step, lambda space: _make(space, spec, tarball, headers, series, jobs))
 
 
 def musl_series(patches: Path) -> tuple[Path, ...]:
@@ -118,8 +110,11 @@ def musl_series(patches: Path) -> tuple[Path, ...]:
     return tuple(patches / name for name in names if name)
 
 
-def _make(space: Workspace, tarball: Path, headers: Path, series: Sequence[Path], jobs: int) -> None:
+def _make(
+    space: Workspace, spec: ToolchainSpec, tarball: Path, headers: Path, series: Sequence[Path], jobs: int
+) -> None:
     source, trap, gate = (space.scratch / name for name in ("musl", "trap", "gate"))
+    require_intact(tarball, spec.sha256)
     unpack(tarball, source)
     configure = ("../musl/configure", "--prefix=", "--disable-shared", "CC=gcc")
     commands: list[tuple[Path, Sequence[str | Path]]] = [
@@ -157,7 +152,3 @@ def _add_programs(prefix: Path) -> None:
     write_atomically(prefix / "libexec" / "ld", (_DATA / "linker.sh").read_bytes(), mode=0o755)
     for name in _COMPANIONS:
         write_atomically(prefix / "bin" / f"{PREFIX}{name}", f'#!/bin/sh\nexec {name} "$@"\n', mode=0o755)
-
-
-def _first_line(*argv: str) -> str:
-    return run(argv).output.partition("\n")[0]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from unilinux.core.document import Field, Model
 from unilinux.core.tree import Tree
-from unilinux.fetch.fetcher import Fetcher
+from unilinux.fetch.fetcher import Fetcher, require_intact
 from unilinux.fetch.unpack import unpack
 from unilinux.sources.folder import tree_of
 from unilinux.sources.local import BesideFiles
@@ -44,6 +44,8 @@ class DebianSource(Tarball, BesideFiles, Source):
         fetched = {one.file: fetcher.debian_source_file(one.package, one.file, one.sha256) for one in tarballs}
 
         def lay_out(target: Path) -> Tree:
+            for tarball in tarballs:
+                require_intact(fetched[tarball.file], tarball.sha256)
             unpack(fetched[self.file], target)
             for tarball in self.extra:
                 unpack(fetched[tarball.file], target / tarball.name)

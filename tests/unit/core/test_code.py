@@ -1,10 +1,11 @@
 """The digest of a step's code: which changes count, and what happens when the source changes underneath."""
 
 import functools
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 
 import pytest
 
@@ -93,7 +94,20 @@ def test_a_file_that_changes_while_a_step_runs_is_refused(package: Path) -> None
         code.require_unchanged(TOP)
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"demo.top": 1}', '{"demo.top": [["x"], "d", ["demo"]]}', "{"])
+def test_what_was_loaded_before_may_change_meanwhile(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The running code is what was digested, whatever is on the disk now; a process of its own loads it anew."""
+    for name in ("demo", "demo.top", "demo.middle", "demo.inner", "demo.inner.low"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    code = digests(package)
+    code.of(TOP)
+    (package / "middle.py").write_text("nothing = 1\n")
+    code.require_unchanged(TOP)
+    (package / "worker.py").write_text("print(2)\n")
+    with pytest.raises(HostError, match=r"worker\.py was changed"):
+        code.require_unchanged(TOP)
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"demo.top": 1}', '{"demo.top": [["x"], "d", ["demo"], []]}', "{"])
 def test_a_damaged_memory_is_made_anew(package: Path, damage: str) -> None:
     before = digests(package).of(TOP)
     (package.parent / "code.json").write_text(damage)

@@ -11,7 +11,7 @@ import pytest
 from unilinux.core import command
 from unilinux.core.command import TAIL_LINES, require_tool, run
 from unilinux.core.errors import CommandError, HostError
-from unilinux.core.files import locked
+from unilinux.core.locks import locked
 
 
 def _is_alive(process_id: int) -> bool:
@@ -158,7 +158,7 @@ def test_a_lock_is_held_until_the_command_of_a_killed_caller_has_ended(tmp_path:
     lines = (
         "from pathlib import Path",
         "from unilinux.core.command import run",
-        "from unilinux.core.files import locked",
+        "from unilinux.core.locks import locked",
         f"with locked(Path({str(lock)!r}), lambda: None):",
         f"    run(['sh', '-c', {script!r}, {str(lock)!r}], on_line=print)",
     )

@@ -42,3 +42,28 @@ def test_a_cache_that_kernels_cannot_be_compiled_in(cache: str) -> None:
 
 def test_a_project_may_have_spaces_in_its_path() -> None:
     assert Layout.of(Path("/a project"), {"UNILINUX_CACHE": "/cache"}).project == Path("/a project")
+
+
+def test_without_a_home_the_cache_that_is_said_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert Layout.of(tmp_path, {"UNILINUX_CACHE": "/c"}).cache == Path("/c")
+    assert Layout.of(tmp_path, {"XDG_CACHE_HOME": "/x"}).cache == Path("/x/unilinux")
+    with pytest.raises(HostError, match="there is no home folder") as caught:
+        Layout.of(tmp_path, {})
+    assert "UNILINUX_CACHE" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("", 20 << 30), ("3", 3 << 30), ("500M", 500 << 20), ("1t", 1 << 40), ("64k", 64 << 10)]
+)
+def test_the_caches_limit_is_a_size(tmp_path: Path, text: str, size: int) -> None:
+    assert Layout.of(tmp_path, {"UNILINUX_CACHE": "/c", "UNILINUX_CACHE_LIMIT": text}).cache_limit_bytes == size
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "1.5", "20 GiB"])
+def test_a_limit_that_is_no_size(tmp_path: Path, text: str) -> None:
+    with pytest.raises(HostError, match="UNILINUX_CACHE_LIMIT is .* which is no size"):
+        Layout.of(tmp_path, {"UNILINUX_CACHE": "/c", "UNILINUX_CACHE_LIMIT": text})

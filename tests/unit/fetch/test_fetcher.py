@@ -12,7 +12,7 @@ from tests.unit.fetch.conftest import Archive, Recorder
 from unilinux.core.errors import DownloadError, HostError
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
-from unilinux.fetch.fetcher import Fetcher
+from unilinux.fetch.fetcher import Fetcher, require_intact
 
 
 def left_behind(layout: Layout) -> list[str]:
@@ -166,3 +166,32 @@ def test_what_a_killed_run_left_is_removed(fetcher: Fetcher, archive: Archive, l
     sha256 = archive.add_package("x", "1-1", b"half")
     fetcher.debian_package("x", "1-1")
     assert left_behind(layout) == [f"{sha256}-x_1-1_all.deb"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": 1, "sha256": null}', '{"version": "6.12.1-1"}'])
+def test_a_damaged_record_is_made_again(fetcher: Fetcher, archive: Archive, layout: Layout, damage: str) -> None:
+    archive.add_package("linux-source-6.12", "6.12.1-1", b"new")
+    before = fetcher.debian_package("linux-source-6.12", "6.12.1-1")
+    (record,) = layout.cache.glob("apt/resolved/*.json")
+    record.write_text(damage)
+    assert fetcher.debian_package("linux-source-6.12", "6.12.1-1") == before
+    assert before.sha256 in record.read_text()
+
+
+def test_an_empty_download_is_fetched_again(fetcher: Fetcher, archive: Archive) -> None:
+    sha256 = archive.add_package("linux-source-6.12", "6.12.1-1", b"new")
+    path = fetcher.debian_package("linux-source-6.12", "6.12.1-1", sha256).path
+    path.chmod(0o644)
+    path.write_bytes(b"")
+    assert fetcher.debian_package("linux-source-6.12", "6.12.1-1", sha256).path.read_bytes() == b"new"
+
+
+def test_a_damaged_download_is_seen_before_it_is_used(fetcher: Fetcher, archive: Archive) -> None:
+    sha256 = archive.add_package("linux-source-6.12", "6.12.1-1", b"new")
+    path = fetcher.debian_package("linux-source-6.12", "6.12.1-1", sha256).path
+    require_intact(path, sha256)
+    path.chmod(0o644)
+    path.write_bytes(b"old")
+    with pytest.raises(DownloadError, match="was damaged, and was removed"):
+        require_intact(path, sha256)
+    assert fetcher.debian_package("linux-source-6.12", "6.12.1-1", sha256).path.read_bytes() == b"new"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
-from unilinux.core.errors import BuildError, ConfigError
+from unilinux.core.errors import BuildError, ConfigError, HostError
 from unilinux.core.files import digest_bytes
 from unilinux.core.store import Output
 from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image, parse_config
@@ -108,20 +110,32 @@ def test_linker_error_shows_the_linkers_lines(workshop: Workshop) -> None:
     assert any("undefined reference to `elsewhere'" in line for line in caught.value.details)
 
 
-def test_interrupted_compile_goes_on_where_it_was(workshop: Workshop) -> None:
-    workshop.write_source()
-    tree = workshop.tree()
-    exit_c = tree.path / "kernel/exit.c"
-    exit_c.chmod(0o644)
-    good = exit_c.read_text()
-    exit_c.write_text("broken\n")
-    with pytest.raises(BuildError):
+def test_interrupted_compile_goes_on_where_it_was(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = tmp_path / "failing/gcc"
+    failing.parent.mkdir()
+    failing.write_text(f'#!/bin/sh\ncase "$*" in *kernel/exit.c*) exit 1;; esac\nexec {shutil.which("gcc")} "$@"\n')
+    failing.chmod(0o755)
+    with monkeypatch.context() as patch, pytest.raises(BuildError):
+        patch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
         compile_it(workshop)
-    exit_c.write_text(good)
     assert "CC      init/main.o" in log_of(workshop, "kernel-objects")
     compile_it(workshop)
     assert "CC      init/main.o" not in log_of(workshop, "kernel-objects")
     assert "CC      kernel/exit.o" in log_of(workshop, "kernel-objects")
+
+
+def test_a_compile_that_fails_on_a_damaged_source_says_so_and_the_next_one_is_right(workshop: Workshop) -> None:
+    workshop.write_source()
+    damaged = workshop.tree().path / "kernel/exit.c"
+    text = damaged.read_text()
+    damaged.chmod(0o644)
+    damaged.write_text("?" * len(text))
+    with pytest.raises(HostError, match="kernel-tree: the output in the cache was damaged, and was removed"):
+        compile_it(workshop)
+    assert not compile_it(workshop).cached
+    assert (workshop.tree().path / "kernel/exit.c").read_text() == text
 
 
 def test_configuration_without_what_is_required(workshop: Workshop) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.kernel.conftest import EXIT, Workshop, git
 from unilinux.core.errors import UsageError
 from unilinux.core.events import Progress
+from unilinux.core.files import digest_file
 from unilinux.fetch.fetcher import Fetched, Fetcher
 from unilinux.kernel.patches import Patches
 from unilinux.kernel.source import KERNELS
@@ -36,7 +37,7 @@ class Shelf:
     archives: dict[str, Path] = field(default_factory=dict)
 
     def debian_package(self, package: str, version: str, sha256: str | None = None) -> Fetched:
-        return Fetched(self.archives[package], version, sha256 or "b" * 64)
+        return Fetched(self.archives[package], version, digest_file(self.archives[package]))
 
 
 @pytest.fixture

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.kernel.conftest import EXIT, Workshop
 from unilinux.core.document import read_document
-from unilinux.core.errors import DownloadError, ManifestError, PatchError, UsageError
+from unilinux.core.errors import DownloadError, HostError, ManifestError, PatchError, UsageError
 from unilinux.core.layout import Layout
-from unilinux.kernel.source import KERNELS, Kernels, find_kernel, linux_release
+from unilinux.kernel.source import KERNELS, Kernels, find_kernel, linux_release, unpack_source
 
 PROJECT = Path(__file__).parents[3]
 
@@ -120,3 +121,21 @@ def test_release_with_extra_version(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 13\nSUBLEVEL = 0\nEXTRAVERSION = -rc1\n")
     assert linux_release(tmp_path) == "6.13.0-rc1"
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_source_of_the_users_that_changes_while_it_is_used_makes_no_tree(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = workshop.write_source()
+    path = folder if kind == "folder" else workshop.archive
+
+    def edited(path: Path, target: Path, **words: Any) -> None:
+        unpack_source(path, target, **words)
+        changed = path / "kernel/exit.c" if path.is_dir() else path
+        changed.write_bytes(changed.read_bytes() + b"\n")
+
+    monkeypatch.setattr("unilinux.kernel.source.unpack_source", edited)
+    with pytest.raises(HostError, match="was changed while it was being copied"):
+        workshop.tree(path)
+    assert path.exists()

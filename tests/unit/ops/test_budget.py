@@ -90,7 +90,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(task, "build_under_test", made.under_test)
     monkeypatch.setattr(task, "count", lambda here, it: (made.boot,))
     monkeypatch.setattr(task, "sizes", lambda here, folder, inputs: made.size)
-    monkeypatch.setattr(task, "tool_versions", lambda: {"gcc": made.gcc, "ld": "ld 2.40"})
+    monkeypatch.setattr(task, "tool_versions", lambda *_: {"gcc": made.gcc, "ld": "ld 2.40"})
     monkeypatch.setattr(task, "version_line", lambda: "QEMU 7.2")
     monkeypatch.setattr(task, "failure_with", made.failure)
     monkeypatch.setattr(task, "find_least_memory", made.bisect)

@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 
 from unilinux.core.errors import BuildError
+from unilinux.core.files import digest_file
 from unilinux.core.tree import Directory, File, Symlink
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.sources.debian import DebianSource, ExtraTarball
@@ -58,16 +59,17 @@ def test_debian_tarballs_lie_in_each_other(tmp_path: Path) -> None:
         with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as tar:
             tar.add(tmp_path / name, f"{name}-1.0")
     (tmp_path / "extra.h").write_text("h")
+    one, two = (digest_file(tmp_path / f"{name}.tar.gz") for name in ("one", "two"))
     source = DebianSource(
         kind="debian",
         package="one",
         file="one.tar.gz",
-        sha256="a" * 64,
+        sha256=one,
         files=("extra.h",),
-        extra=(ExtraTarball(name="lib", package="two", file="two.tar.gz", sha256="b" * 64),),
+        extra=(ExtraTarball(name="lib", package="two", file="two.tar.gz", sha256=two),),
     )
     materials = source.obtain(tmp_path, cast("Fetcher", Shelf(tmp_path)))
-    assert materials.inputs == {"tarball:one.tar.gz": "a" * 64, "tarball:two.tar.gz": "b" * 64}
+    assert materials.inputs == {"tarball:one.tar.gz": one, "tarball:two.tar.gz": two}
     assert materials.facts["package"] == "one"
     tree = materials.lay_out(tmp_path / "target")
     assert [entry.path for entry in tree.entries] == ["/configure", "/extra.h", "/lib", "/lib/configure"]

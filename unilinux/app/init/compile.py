@@ -10,6 +10,7 @@ from unilinux.app.render import render
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.files import write_atomically
+from unilinux.core.hosttools import COMPILER
 from unilinux.core.store import Output, Step, Store, Workspace
 
 SIZE_LIMIT_BYTES = 16 * 1024
@@ -52,9 +53,10 @@ def build_init(
     step = Step(
         name="init",
         label=f"compiling init for {app.manifest.name}",
-        spec={"plan": plan, "flags": _FLAGS, "gcc": run(["gcc", "--version"]).output.partition("\n")[0]},
+        spec={"plan": plan, "flags": _FLAGS},
         inputs={"headers": headers_digest},
         files={"init.c": source, "nolibc": nolibc},
+        tools=COMPILER,
     )
     return store.run(step, lambda space: _compile(space, plan, source, nolibc, headers))
 

@@ -150,11 +150,11 @@ def build_plugin(store: Store) -> Path:
     :raise CommandError: the compiler said no.
     """
     interface = plugin_interface(qemu_version())
-    compiler = command.run(["gcc", "-dumpfullversion"]).output.strip()
     step = Step(
         name="counter",
         label=f"instruction counter for QEMU (plugin interface {interface})",
-        spec={"interface": interface, "flags": _FLAGS, "gcc": compiler},
+        spec={"interface": interface, "flags": _FLAGS},
+        tools=("gcc", "as", "ld"),
         files={source.name: source for source in _sources("*.[ch]")},
     )
 

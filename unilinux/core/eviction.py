@@ -1,0 +1,136 @@
+"""Keeping a store below a size: what was used longest ago goes first, and nothing that is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from unilinux.core.files import remove_tree, sorted_tree
+from unilinux.core.leases import all_taken
+from unilinux.core.locks import locked_if_free
+
+LEASES = "leases"
+META = "meta.json"
+OUT = "out"
+WORK = ".work"
+ARRIVING = ".arriving"
+
+_LOCK, _TRASH = ".lock", ".trash"
+_KEPT_SHARE = 0.9  # of the limit: evicting once is enough for a while
+_UNFINISHED_S = 14 * 86400.0  # after this nobody goes on with an interrupted step
+_FORMER_S = 2 * 86400.0  # after this nobody uses outputs of a former layout: their keys can't be found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evicted:
+    """What an eviction did, in bytes of disk space."""
+
+    freed_bytes: int = 0
+    kept_bytes: int = 0
+    in_use: int = 0
+    """How many outputs stayed over the limit since running processes use them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A finished output or an unfinished work folder."""
+
+    path: Path
+    name: str
+    used: float
+    size_bytes: int
+    lock: Path
+
+
+def evict(root: Path, limit_bytes: int) -> Evicted:
+    """Bring a store below its limit if it is above, and remove what killed processes left.
+
+    May run beside builds and other evictions; of the latter one does the work.
+    """
+    if not root.is_dir():
+        return Evicted()
+    with locked_if_free(root / "eviction.lock") as free:
+        if not free:
+            return Evicted()
+        for path in _leftovers(root):
+            _remove_if_free(path, path.with_suffix(_LOCK))
+        entries = sorted(_entries(root), key=lambda entry: entry.used)
+        total = sum(entry.size_bytes for entry in entries)
+        goal = limit_bytes * _KEPT_SHARE if total > limit_bytes else total
+        freed = in_use = 0
+        now = time.time()
+        for entry in entries:
+            stale = entry.path.suffix == WORK and entry.used < now - _UNFINISHED_S
+            if total - freed <= goal and not stale and entry.size_bytes:
+                continue
+            if _take_away(entry, root):
+                freed += entry.size_bytes
+            else:
+                in_use += 1
+        return Evicted(freed_bytes=freed, kept_bytes=total - freed, in_use=in_use)
+
+
+def disk_bytes(root: Path) -> int:
+    """Bytes of disk space that a tree takes."""
+    return sum(path.lstat().st_blocks * 512 for path in (root, *sorted_tree(root)))
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """All below the folders of the steps."""
+    for step in root.iterdir():
+        if step.is_dir() and step.name != LEASES:
+            yield from step.iterdir()
+
+
+def _leftovers(root: Path) -> Iterator[Path]:
+    return (path for path in list(_folders(root)) if path.suffix in (_TRASH, ARRIVING, _LOCK))
+
+
+def _entries(root: Path) -> Iterator[_Entry]:
+    for path in _folders(root):
+        lock = path.with_suffix(_LOCK)
+        name = f"{path.parent.name}/{path.name}"
+        with contextlib.suppress(FileNotFoundError):  # it may vanish at any time
+            if path.suffix == WORK:
+                yield _Entry(path=path, name=name, used=path.stat().st_mtime, size_bytes=disk_bytes(path), lock=lock)
+            elif not path.suffix:
+                used = path.stat().st_mtime
+                with contextlib.suppress(FileNotFoundError):
+                    used = (path / META).stat().st_mtime
+                yield _Entry(path=path, name=name, used=used, size_bytes=_recorded_bytes(path, used), lock=lock)
+
+
+def _recorded_bytes(home: Path, used: float) -> int:
+    try:
+        return int(json.loads((home / META).read_text())["disk_bytes"])
+    except (OSError, ValueError, KeyError, TypeError):  # damaged, or of a former layout: 0 makes it go
+        return 0 if used < time.time() - _FORMER_S else 1
+
+
+def _take_away(entry: _Entry, root: Path) -> bool:
+    """Remove an entry unless it is in use; whether it is gone."""
+    with locked_if_free(entry.lock) as free:
+        if not free:
+            return False
+        trash = entry.path.with_suffix(_TRASH)
+        remove_tree(trash)
+        with all_taken(root / LEASES) as taken:
+            if entry.name in taken:
+                return False
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(entry.path, trash)
+        remove_tree(trash)
+    return True
+
+
+def _remove_if_free(path: Path, lock: Path) -> None:
+    with locked_if_free(lock) as free:
+        if free:
+            if path.suffix == _LOCK:
+                return  # it goes with the lock
+            remove_tree(path)
