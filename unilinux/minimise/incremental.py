@@ -57,11 +57,19 @@ class IncrementalBuilder:
     """The builder for one application in ``folder``; made by :func:`incremental_builder`, which locks it."""
 
     def __init__(
-        self, folder: Path, tree: KernelTree, files: Mapping[str, Path], syscalls: Sequence[int], progress: Progress
+        self,
+        folder: Path,
+        tree: KernelTree,
+        files: Mapping[str, Path],
+        *,
+        seed: Callable[[], Output],
+        syscalls: Sequence[int],
+        progress: Progress,
     ) -> None:
         self._folder = folder
         self._tree = tree
         self._files = files
+        self._seed = seed
         self._syscalls = syscalls
         self._progress = progress
         self._tools = compiler_wrapper(folder / _TOOLS)
@@ -72,6 +80,7 @@ class IncrementalBuilder:
         log = self._folder / "make.log"
         log.unlink(missing_ok=True)
         with explained_disk_errors(self._folder), self._progress.step("build", "building") as step:
+            self._begin()
             place = view(self._tree.path, self._folder / _VIEW)
             objects = place / OBJECTS
             write_if_changed(objects / ".config", config.encode())
@@ -86,6 +95,20 @@ class IncrementalBuilder:
                 raise
             check_config(config, (objects / ".config").read_text(encoding="utf-8"))
             return self._result(objects, log)
+
+    def discard(self) -> None:
+        """Remove the objects, some hundred MB: the next build begins from the seed again."""
+        with explained_disk_errors(self._folder):
+            (self._folder / _SEED).unlink(missing_ok=True)
+            remove_tree(self._folder / _VIEW)
+
+    def _begin(self) -> None:
+        """Copy the seed's objects, unless this folder has some of the same kernel tree."""
+        marker = self._folder / _SEED
+        if not marker.exists() or marker.read_text(encoding="utf-8") != self._tree.output.digest:
+            self.discard()
+            copy_view(self._seed().path, self._folder / _VIEW)
+            write_atomically(marker, self._tree.output.digest)
 
     def _result(self, objects: Path, log: Path) -> Built:
         vmlinux = self._folder / "vmlinux"
@@ -121,8 +144,7 @@ def incremental_builder(
 
     :param files: the application's, as its carrier has packed them.
     :param syscalls: the system calls that stay.
-
-    One of another kernel tree is made anew from the objects of ``seed``.
+    :param seed: gives the objects to begin with, for the first build of a kernel tree.
 
     :raise HostError: the disk is full or read-only.
     """
@@ -130,10 +152,4 @@ def incremental_builder(
         folder.mkdir(parents=True, exist_ok=True)
         waiting = progress.note
         with locked(folder / "lock", lambda: waiting(f"another run works in {folder}: waiting for its end")):
-            marker = folder / _SEED
-            if not marker.exists() or marker.read_text(encoding="utf-8") != tree.output.digest:
-                marker.unlink(missing_ok=True)
-                remove_tree(folder / _VIEW)
-                copy_view(seed().path, folder / _VIEW)
-                write_atomically(marker, tree.output.digest)
-            yield IncrementalBuilder(folder, tree, files, syscalls, progress)
+            yield IncrementalBuilder(folder, tree, files, seed=seed, syscalls=syscalls, progress=progress)

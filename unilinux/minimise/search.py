@@ -104,6 +104,8 @@ def minimise(job: Job) -> Outcome:
         shrunk = _shrink(
             job, variations, trials, baseline, lambda: deadline is not None and time.monotonic() > deadline
         )
+        if shrunk.minimal:
+            builder.discard()  # every trial is in the journal: nothing is left to build
         variation = trials.variation(shrunk.changes)
         keep = kept_here(variations.settings(shrunk.changes), variation.resolved, job.keep)
     finding = Finding(

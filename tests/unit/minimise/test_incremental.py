@@ -35,35 +35,82 @@ def seed(tmp_path: Path, text: str) -> Output:
     return Output("kernel-objects", "key", folder, "digest", cached=True, seconds=0.0)
 
 
-def test_a_bench_starts_from_the_stores_objects_once(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "builder", {"usr/app.cpio": tmp_path / "app.cpio"}
-    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
-        mine = folder / "view" / OBJECTS / "fork.o"
-        mine.write_text("changed")
-    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "two"), progress=PROGRESS):
-        assert mine.read_text() == "changed"
-    with incremental_builder(
-        folder, tree(tmp_path, "other"), archive, seed=lambda: seed(tmp_path, "x"), progress=PROGRESS
-    ):
-        assert mine.read_text() == "x"
+class Make:
+    """Compiles nothing; ``fork.o`` is what the last build found."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "linux").mkdir()
+        (tmp_path / "app.cpio").write_bytes(b"cpio")
+        self.found = ""
+        monkeypatch.setattr(incremental, "make", self)
+        monkeypatch.setattr(incremental, "view", lambda tree, place: place)
+        monkeypatch.setattr(incremental.IncrementalBuilder, "_result", lambda builder, objects, log: None)
+
+    def __call__(self, place: Path, targets: object, **options: object) -> None:
+        self.found = (place / OBJECTS / "fork.o").read_text()
+        (place / OBJECTS / "fork.o").write_text("changed")
 
 
-def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
-    folder, archive = tmp_path / "builder", {"usr/app.cpio": tmp_path / "app.cpio"}
+@pytest.fixture
+def compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    return Make(monkeypatch, tmp_path)
+
+
+def build(tmp_path: Path, text: str, digest: str = "tree", *, discard: bool = False) -> None:
+    made = incremental_builder(
+        tmp_path / "builder",
+        tree(tmp_path, digest),
+        {"app.cpio": tmp_path / "app.cpio"},
+        seed=lambda: seed(tmp_path, text),
+        progress=PROGRESS,
+    )
+    with made as builder:
+        builder.build("CONFIG_A=y\n")
+        if discard:
+            builder.discard()
+
+
+def test_a_builder_starts_from_the_stores_objects_once_for_each_kernel(tmp_path: Path, compiler: Make) -> None:
+    build(tmp_path, "one")
+    assert compiler.found == "one"
+    build(tmp_path, "two")
+    assert compiler.found == "changed"
+    build(tmp_path, "x", "other")
+    assert compiler.found == "x"
+
+
+def test_objects_that_are_not_needed_any_more_are_removed(tmp_path: Path, compiler: Make) -> None:
+    build(tmp_path, "one", discard=True)
+    assert not (tmp_path / "builder" / "view").exists()
+    build(tmp_path, "two")
+    assert compiler.found == "two"
+
+
+def test_nothing_is_copied_before_there_is_something_to_build(tmp_path: Path) -> None:
+    def asked() -> Output:
+        raise AssertionError("nobody builds")
+
+    with incremental_builder(tmp_path / "builder", tree(tmp_path), {}, seed=asked, progress=PROGRESS):
+        pass
+    assert not (tmp_path / "builder" / "view").exists()
+
+
+def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path, compiler: Make) -> None:
+    objects = tmp_path / "builder" / "view" / OBJECTS
 
     def dies() -> Output:
-        (folder / "view" / OBJECTS).mkdir(parents=True)
-        (folder / "view" / OBJECTS / "half.o").write_text("half")
+        objects.mkdir(parents=True)
+        (objects / "half.o").write_text("half")
         raise KeyboardInterrupt
 
     with (
         pytest.raises(KeyboardInterrupt),
-        incremental_builder(folder, tree(tmp_path), archive, seed=dies, progress=PROGRESS),
+        incremental_builder(tmp_path / "builder", tree(tmp_path), {}, seed=dies, progress=PROGRESS) as builder,
     ):
-        pass
-    with incremental_builder(folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "one"), progress=PROGRESS):
-        assert not (folder / "view" / OBJECTS / "half.o").exists()
-        assert (folder / "view" / OBJECTS / "fork.o").read_text() == "one"
+        builder.build("CONFIG_A=y\n")
+    build(tmp_path, "one")
+    assert not (objects / "half.o").exists()
+    assert compiler.found == "one"
 
 
 def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(
@@ -90,9 +137,10 @@ def test_a_compiler_that_found_the_disk_full_says_nothing_about_the_configuratio
     (tmp_path / "app.cpio").write_bytes(b"cpio")
     (tmp_path / "linux" / "usr").mkdir(parents=True)
     folder, archive = tmp_path / "b", {"usr/app.cpio": tmp_path / "app.cpio"}
-    with incremental_builder(
-        folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
-    ) as one:
-        (folder / "view" / OBJECTS / "usr").mkdir()
-        with pytest.raises(HostError, match="too little to build kernels"):
-            one.build("CONFIG_A=y\n")
+    with (
+        incremental_builder(
+            folder, tree(tmp_path), archive, seed=lambda: seed(tmp_path, "1"), progress=PROGRESS
+        ) as one,
+        pytest.raises(HostError, match="too little to build kernels"),
+    ):
+        one.build("CONFIG_A=y\n")
