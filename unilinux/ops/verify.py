@@ -55,6 +55,7 @@ def verify(here: Workshop, request: Request, *, accel: str = "auto", timeout_s: 
         entry=Entry(ring=plan.entry.ring, syscall=plan.entry.syscall),
         progress=here.progress,
         timeout_s=timeout_s,
+        look=plan.command.replace("./x build", "./x run", 1),
     )
     return Verified(image=image, engine=engine, result=result)
 

@@ -32,7 +32,8 @@ class Verification:
     """All checks of one run.
 
     ``entry`` is None if the application didn't start. ``trouble`` is set when the machine
-    itself failed: panic, hang, too little memory.
+    itself failed: panic, hang, too little memory. ``advice`` is what the console suggests,
+    ``look`` the command that starts the same machine for a look inside.
     """
 
     checks: tuple[CheckResult, ...]
@@ -40,6 +41,8 @@ class Verification:
     console_log: Path
     entry: Entry | None = None
     trouble: UniLinuxError | None = None
+    advice: str | None = None
+    look: str = ""
 
     @property
     def ok(self) -> bool:
@@ -58,9 +61,11 @@ class Verification:
         if failed:
             count = f"{len(failed)} of {len(self.checks)} checks failed"
             lines = [f"{check.kind}: {check.detail}" for check in failed]
+            hints = [self.advice, f"the logs are in {self.console_log.parent}"]
+            hints.insert(1, f"look inside: {self.look}" if self.look else None)
             raise VerifyError(
                 count,
-                hint=f"the whole console is in {self.console_log}",
+                hint="; ".join(filter(None, hints)),
                 details=(*lines, "the end of the console:", *self.console_tail),
             )
 

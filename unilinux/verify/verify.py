@@ -16,6 +16,7 @@ from unilinux.verify.memcached import ask_memcached
 from unilinux.verify.resp import ask_resp
 from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.tcp import ask_tcp
+from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
 from unilinux.vm.report import Started
@@ -42,11 +43,13 @@ def verify(
     entry: Entry,
     progress: Progress,
     timeout_s: float | None = None,
+    look: str = "",
 ) -> Verification:
     """Boot, check, stop. ``boot``'s machine must forward the ports that are checked.
 
     ``entry`` is the ring and the kind of system call that the image was built for,
     which the kernel must confirm. ``timeout_s`` is for each check; without it, each has its own.
+    ``look`` is the command that starts the same machine on a terminal.
 
     :raise HostError: the host lacks something: QEMU, a free port.
     :raise VmError: the engine didn't start.
@@ -64,6 +67,7 @@ def verify(
             stop,
             entry=entry,
             timeout_s=timeout_s,
+            look=look,
             on_result=lambda it: step.detail(it.detail),
         )
 
@@ -75,6 +79,7 @@ def check_machine(
     *,
     entry: Entry | None = None,
     timeout_s: float | None = None,
+    look: str = "",
     on_result: Callable[[CheckResult], None] = lambda _: None,
 ) -> Verification:
     """Run checks in order on a started machine, then stop it; without ``entry`` nothing is asked about the ring."""
@@ -91,6 +96,8 @@ def check_machine(
         console_log=vm.console_log,
         entry=session.entry,
         trouble=session.trouble,
+        advice=None if vm.end is None else hint_for(vm.end, [line.text for line in vm.console.lines()]),
+        look=look,
     )
 
 
@@ -129,6 +136,8 @@ class _Session:
             outcome = self._vm.wait(timeout_s=self._limit_s)
             self._add(check.kind, _exit_verdict(outcome, check.status))
             self._mind(outcome)
+        elif self._vm.end is not None:
+            self._add(check.kind, Verdict(ok=False, detail="not reached: the machine had ended"))
         else:
             self._add(check.kind, self._asked(check))
             self._mind(self._vm.end)

@@ -16,12 +16,13 @@ class At:
     """Reaches a server of the test at this port of the host, whichever port is asked for."""
 
     port: int
+    accepts: bool = True
 
     def connect(self, port: int, timeout_s: float) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
     def has_accepted(self, port: int) -> bool:
-        return True
+        return self.accepts
 
 
 @contextmanager

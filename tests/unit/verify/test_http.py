@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from http.client import RemoteDisconnected
 
 import pytest
 
@@ -63,7 +62,7 @@ def test_body_cut_short_is_told() -> None:
 
 
 def test_no_answer_is_worth_another_attempt() -> None:
-    with pytest.raises((ConnectionResetError, RemoteDisconnected)):
+    with pytest.raises((ConnectionResetError, EOFError)):
         asked(hang_up, HttpCheck(kind="http", port=80))
 
 
@@ -74,3 +73,28 @@ def test_slow_answer_is_not_awaited_for_ever() -> None:
 
     with serving(think) as port, pytest.raises(TimeoutError):
         ask_http(HttpCheck(kind="http", port=80), At(port), Patience(0.05, 0.05))
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/ä", b"/%C3%A4"),
+        ("/a b", b"/a%20b"),
+        ("/a%20b?x=1&y=[2]", b"/a%20b?x=1&y=[2]"),
+        ("/x HTTP/1.1\r\nEvil: 1", b"/x%20HTTP/1.1%0D%0AEvil:%201"),
+    ],
+)
+def test_a_path_may_have_any_characters(path: str, sent: bytes) -> None:
+    seen: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        seen.append(connection.recv(4096))
+        connection.sendall(WELCOME)
+
+    assert asked(script, HttpCheck(kind="http", port=80, path=path)).ok
+    assert seen[0].startswith(b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % sent)
+
+
+def test_a_chunked_body_is_put_together() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nWel\r\n4\r\ncome\r\n0\r\n\r\n"
+    assert asked(reply(answer), HttpCheck(kind="http", port=80, body="^Welcome$")).ok

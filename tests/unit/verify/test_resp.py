@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import socket
+import time
 
 import pytest
 
+from tests.unit.verify.conftest import StartVm
 from tests.unit.verify.server import At, Script, hang_up, reply, serving
 from unilinux.app.checks import RespCheck
 from unilinux.verify.attempts import Patience
-from unilinux.verify.resp import ProtocolError, ask_resp, encode, read_reply
+from unilinux.verify.resp import ask_resp
+from unilinux.verify.verify import check_machine
+from unilinux.vm.protocols.resp import encode, read_reply
+from unilinux.vm.protocols.stream import ProtocolError
 
 CHECK = RespCheck(kind="resp", port=6379, commands=(("PING",), ("GET", "k")), replies=("PONG", "hello"))
 
@@ -88,3 +93,46 @@ def test_server_that_still_loads_is_asked_again() -> None:
 def test_no_answer_is_worth_another_attempt() -> None:
     with serving(hang_up) as port, pytest.raises((EOFError, OSError)):
         ask_resp(CHECK, At(port), PATIENCE)
+
+
+COUNTED = RespCheck(kind="resp", port=6379, commands=(("INCR", "k"), ("INCR", "k")), replies=("1", "2"))
+
+
+class Counter:
+    """A Redis that counts, and takes its time for the first answer."""
+
+    def __init__(self, *, delay_s: float = 0.0, dies_after: int | None = None) -> None:
+        self.value, self.delay_s, self.dies_after = 0, delay_s, dies_after
+
+    def __call__(self, connection: socket.socket) -> None:
+        for data in iter(lambda: connection.recv(4096), b""):
+            self.value += data.count(b"INCR")
+            if self.value == self.dies_after:
+                return
+            time.sleep(self.delay_s)
+            self.delay_s = 0.0
+            connection.sendall(b":%d\r\n" % self.value)
+
+
+def test_a_command_is_sent_once_however_slow_its_answer_is(start_vm: StartVm) -> None:
+    counter = Counter(delay_s=0.8)  # the first attempt's patience is 0.5 s
+    with serving(counter) as port:
+        verification = check_machine(start_vm(lambda _: None, {6379: port}), [COUNTED], None, timeout_s=10)
+    assert verification.ok, verification
+    assert counter.value == 2
+
+
+def test_commands_are_not_repeated_when_the_connection_ends_among_them() -> None:
+    counter = Counter(dies_after=2)
+    with serving(counter) as port:
+        verdict = ask_resp(COUNTED, At(port), PATIENCE)
+    assert not verdict.ok
+    assert verdict.detail.startswith("INCR k: no reply after 1 others")
+    assert counter.value == 2
+
+
+def test_nothing_is_sent_before_the_guest_has_accepted() -> None:
+    counter = Counter()
+    with serving(counter) as port, pytest.raises(TimeoutError, match="did not accept"):
+        ask_resp(COUNTED, At(port, accepts=False), Patience(0.1, 10))
+    assert counter.value == 0

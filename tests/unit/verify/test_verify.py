@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.unit.verify.server import hang_up, reply, serving
 from tests.unit.vm.fake import FakeGuest
 from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, TcpCheck
 from unilinux.core.errors import BootError, VerifyError
-from unilinux.verify.result import CheckResult, Verification
+from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.verify import Stop, check_machine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -52,7 +53,9 @@ def test_other_exit_status(start_vm: StartVm) -> None:
         emulator.say("cannot open it\n")
         emulator.exit(7, "exit 3\n")
 
-    verification = check_machine(start_vm(hello, {}), [ExitCheck(kind="exit")], None, timeout_s=10)
+    verification = check_machine(
+        start_vm(hello, {}), [ExitCheck(kind="exit")], None, timeout_s=10, look="./x run --app hello"
+    )
     with pytest.raises(VerifyError) as caught:
         verification.require()
     assert caught.value.message == "1 of 1 checks failed"
@@ -62,7 +65,7 @@ def test_other_exit_status(start_vm: StartVm) -> None:
         "cannot open it",
     )
     assert caught.value.hint is not None
-    assert caught.value.hint.startswith("the whole console is in ")
+    assert caught.value.hint.startswith("look inside: ./x run --app hello; the logs are in ")
 
 
 def test_server_that_answers_and_stops(start_vm: StartVm) -> None:
@@ -138,3 +141,50 @@ def test_panic_while_asking(start_vm: StartVm) -> None:
         verification = check_machine(start_vm(panic, {80: port}), [HTTP], Stop("SIGINT", 0), timeout_s=1000)
     assert verification.checks[0].detail == "port 80: the kernel panicked: Oops"
     assert verification.trouble is not None
+
+
+def test_init_that_fails_is_told_once(start_vm: StartVm) -> None:
+    def guest(emulator: FakeGuest) -> None:
+        emulator.reports("init\n")
+        emulator.say("unilinux: cannot enter /nowhere: No such file or directory\n")
+        emulator.exit(1, "exit 125\n")
+
+    checks: list[Check] = [ConsoleCheck(kind="console", pattern="Hello"), HTTP, ExitCheck(kind="exit")]
+    verification = check_machine(start_vm(guest, {}), checks, Stop("SIGINT", 0), entry=Entry(0, "lean"), timeout_s=1000)
+    said = [(check.kind, check.detail) for check in verification.checks]
+    assert said[0] == ("ring", "init failed: cannot enter /nowhere: No such file or directory (status 125)")
+    assert [detail.partition(":")[0] for _, detail in said[1:]] == ["not reached"] * 4
+    with pytest.raises(BootError, match="init failed: cannot enter /nowhere"):
+        verification.require()
+
+
+def test_ring_is_what_the_kernel_reports(start_vm: StartVm) -> None:
+    def guest(emulator: FakeGuest) -> None:
+        emulator.reports("init\nexec ring=3 syscall=trap\n")
+        emulator.say("unilinux: init: ring 0, syscall lean\n")
+
+    verification = check_machine(start_vm(guest, {}), [], None, entry=Entry(0, "lean"), timeout_s=10)
+    assert found(verification) == [("ring", False)]
+    assert verification.checks[0].detail == (
+        "the application runs in ring 3, its system calls go by trap; the image was built for ring 0, syscall lean"
+    )
+
+
+def test_each_check_has_its_own_time_unless_one_is_given(start_vm: StartVm) -> None:
+    check = ConsoleCheck(kind="console", pattern="Hello", timeout_s=0.05)
+    began = time.monotonic()
+    verification = check_machine(start_vm(lambda _: None, {}), [check], None)
+    assert time.monotonic() - began < 5
+    assert "did not come within 0.05 s" in verification.checks[0].detail
+
+
+def test_a_machine_that_has_ended_is_asked_nothing_more(start_vm: StartVm) -> None:
+    def guest(emulator: FakeGuest) -> None:
+        emulator.say("socket() [::]:80 failed (97: Address family not supported by protocol)\n")
+        emulator.exit(3, "exit 1\n")
+
+    verification = check_machine(start_vm(guest, {80: 1}), [ExitCheck(kind="exit"), HTTP, TCP], None, timeout_s=10)
+    assert [check.detail for check in verification.checks[1:]] == ["not reached: the machine had ended"] * 2
+    with pytest.raises(VerifyError) as caught:
+        verification.require()
+    assert 'IPV6 = "y"' in str(caught.value.hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,8 @@ from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.calls.ladder import Rung
 from unilinux.vm.engine import Boot, Engine, InstructionClock
 from unilinux.vm.outcome import Timeout
+from unilinux.vm.protocols import http, memcached, resp
+from unilinux.vm.protocols.stream import ProtocolError
 from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
@@ -31,7 +32,7 @@ REQUESTS = 400  # together fewer than nginx serves on one connection
 
 _ANSWER = "answer"
 _MOST_STAMPS = 1 << 16
-_MOST_BYTES = 1 << 20
+_VALUE = "0123456789"
 _FIRST_PATIENCE_S = 10.0
 _PAUSE_S = 0.1
 
@@ -53,13 +54,12 @@ def load_of(app: str, checks: Sequence[Check]) -> Load:
     """
     for check in checks:
         if isinstance(check, HttpCheck) and check.method == "GET" and check.status == 200:
-            request = f"GET {check.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-            return Load(port=check.port, request=request, read_answer=read_http)
+            return Load(port=check.port, request=http.request("GET", check.path), read_answer=read_http)
         if isinstance(check, RespCheck):
-            keep, get = _resp(b"SET", b"ladder", b"0123456789"), _resp(b"GET", b"ladder")
+            keep, get = resp.encode(("SET", "ladder", _VALUE)), resp.encode(("GET", "ladder"))
             return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_resp)
         if isinstance(check, MemcachedCheck):
-            keep, get = b"set ladder 0 0 10\r\n0123456789\r\n", b"get ladder\r\n"
+            keep, get = memcached.encode(f"set ladder 0 0 10\r\n{_VALUE}"), memcached.encode("get ladder")
             return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_memcached)
     raise UsageError(
         f"{app} is no server whose requests can be counted: it has no verify table of kind http, resp or memcached",
@@ -71,39 +71,27 @@ def read_http(file: BinaryIO) -> None:
     """Read one response.
 
     :raise EOFError: the connection ended before it did.
+    :raise ProtocolError: it isn't HTTP.
     :raise VerifyError: it isn't one of status 200 with a Content-Length.
     """
-    status = _line(file)
-    if not status.startswith(b"HTTP/1.1 200"):
-        raise VerifyError(f"expected HTTP status 200, got {status!r}")
-    length = -1
-    while header := _line(file):
-        name, _, value = header.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    if length < 0:
+    response = http.read_response(file, "GET")
+    if response.status != 200:
+        raise VerifyError(f"expected HTTP status 200, got {response.status} {response.reason}")
+    if not response.has_length:
         raise VerifyError("the response has no Content-Length")
-    _exactly(file, length)
+    if response.missing:
+        raise EOFError("the connection ended within an answer")
 
 
 def read_resp(file: BinaryIO) -> None:
     """Read one reply of Redis; raises as :func:`read_http` does."""
-    line = _line(file)
-    if line.startswith(b"$") and line != b"$-1":
-        _exactly(file, int(line[1:]) + 2)
-    elif not line.startswith((b"+", b":")):
-        raise VerifyError(f"expected a value, got {line!r}")
+    resp.read_value(file)
 
 
 def read_memcached(file: BinaryIO) -> None:
     """Read one reply of memcached; raises as :func:`read_http` does."""
-    line = _line(file)
-    if match := re.fullmatch(rb"VALUE \S+ \d+ (\d+)", line):
-        _exactly(file, int(match[1]) + 2)
-        line = _line(file)
-        if line == b"END":
-            return
-    if line != b"STORED":
+    line = memcached.read_value(file)
+    if line != "STORED" and not line.startswith("VALUE "):
         raise VerifyError(f"expected a value, got {line!r}")
 
 
@@ -128,6 +116,8 @@ def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) ->
                         answered += 1
                         stream.settimeout(timeout_s)
             return answered
+        except ProtocolError as error:
+            raise VerifyError(f"answer {answered + 1}: {error}") from error
         except (OSError, EOFError) as error:
             if answered:
                 raise VerifyError(f"the connection broke after {answered} answers: {error}") from error
@@ -187,20 +177,3 @@ def _require_rung(vm: Vm, rung: Rung, timeout_s: float) -> None:
         raise vm.failure(started)
     if (started.ring, started.syscall) != (rung.ring, rung.syscall):
         raise VerifyError(f"the image for {rung.name} enters the kernel in another way: {started.explain()}")
-
-
-def _resp(*words: bytes) -> bytes:
-    """A command of Redis: an array of bulk strings."""
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
-
-
-def _line(file: BinaryIO) -> bytes:
-    line = file.readline(_MOST_BYTES)
-    if not line.endswith(b"\r\n"):
-        raise EOFError("the connection ended within an answer" if line else "the connection ended without an answer")
-    return line[:-2]
-
-
-def _exactly(file: BinaryIO, count: int) -> None:
-    if len(file.read(count)) < count:
-        raise EOFError("the connection ended within an answer")

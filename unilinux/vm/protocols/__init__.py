@@ -1,0 +1,4 @@
+"""What servers and their clients say to each other: requests as bytes, and answers read from a stream.
+
+Those who verify an application and those who measure it under load use the same.
+"""
