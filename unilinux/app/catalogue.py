@@ -58,6 +58,14 @@ class App:
         return tuple(needs)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """An application whose manifest doesn't hold."""
+
+    name: str
+    error: ManifestError
+
+
 class Catalogue:
     """The applications below a folder. Nothing is read before it is asked for."""
 
@@ -79,12 +87,15 @@ class Catalogue:
             raise UsageError(unknown("application", name, self.names), hint="./x apps   lists them")
         return load_app(self._root / name)
 
-    def all(self) -> tuple[App, ...]:
-        """Every application, sorted by name.
+    def all(self) -> tuple[App | Broken, ...]:
+        """Every application, sorted by name, and for a manifest that doesn't hold what is wrong with it."""
+        return tuple(self._load(name) for name in self.names)
 
-        :raise ManifestError: a manifest doesn't hold.
-        """
-        return tuple(self.find(name) for name in self.names)
+    def _load(self, name: str) -> App | Broken:
+        try:
+            return self.find(name)
+        except ManifestError as error:
+            return Broken(name=name, error=error)
 
 
 def load_catalogue(root: Path) -> Catalogue:

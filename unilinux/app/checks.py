@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal
+from urllib.parse import quote
 
-from unilinux.core.document import Field, Model, field_validator, model_validator
+from unilinux.core.document import BeforeValidator, Field, Model, field_validator, model_validator
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+
+def _tcp_port(port: object) -> object:
+    if isinstance(port, str):
+        message = f"{port!r} is no number of a TCP port; UDP and other protocols can't be forwarded yet"
+        raise ValueError(message)  # noqa: TRY004 - pydantic reports these
+    return port
+
+
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_tcp_port)]
+"""The number of a TCP port."""
 
 
 def _regex(pattern: str) -> str:
@@ -50,10 +60,20 @@ class HttpCheck(Model):
 
     kind: Literal["http"]
     port: Port
-    path: str = Field(default="/", pattern=r"^/")
+    path: str = "/"
     method: Literal["GET", "HEAD"] = "GET"
     status: int = Field(default=200, ge=100, le=599)
     body: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _path_can_be_sent(cls, path: str) -> str:
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} must begin with a '/'")
+        quoted = "".join(char if "!" <= char <= "~" else quote(char) for char in path)
+        if quoted != path:
+            raise ValueError(f"{path!r} has characters that a request can't have; write {quoted!r}")
+        return path
 
     @field_validator("body")
     @classmethod

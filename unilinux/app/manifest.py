@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from unilinux.app.checks import Check, Port, port_of
-from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
+from unilinux.core.document import BeforeValidator, Field, Model, TextTable, field_validator, model_validator
 from unilinux.sources.registry import KINDS
 from unilinux.sources.source import Source, inside
 
@@ -18,6 +18,8 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]*$"
 
 AppName = Annotated[str, Field(pattern=NAME_PATTERN)]
 Mode = Annotated[str, Field(pattern=r"^0[0-7]{3,4}$")]
+STOP_SIGNALS = ("SIGINT", "SIGQUIT")
+
 Owner = Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,9}):(0|[1-9]\d{0,9})$")]
 
 
@@ -36,10 +38,19 @@ else:
     AnySource = Annotated[reduce(or_, KINDS), Field(discriminator="kind")] if len(KINDS) > 1 else KINDS[0]
 
 
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether one path of the guest is another, or below it."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
 class Build(Model):
     """Shell commands, each run by ``sh -eu`` in the build folder."""
 
     steps: tuple[str, ...] = Field(min_length=1)
+
+
+INIT_PATH = "/init"
+"""The first program of each image."""
 
 
 class File(Model):
@@ -60,6 +71,8 @@ class File(Model):
     @field_validator("path")
     @classmethod
     def _path_of_guest(cls, path: str) -> str:
+        if path == INIT_PATH:
+            raise ValueError(f"{INIT_PATH} is the program of UniLinux that starts the application")
         return _guest(path)
 
     @field_validator("build", "source", "local", "template")
@@ -76,6 +89,8 @@ class File(Model):
             raise ValueError(f"{self.path} needs exactly one of {', '.join(origins)}, not {said}")
         if self.symlink is not None and self.mode is not None:
             raise ValueError(f"{self.path} is a symlink: it has no mode of its own")
+        if self.path == "/" and not self.may_be_folder:
+            raise ValueError("/ is a folder: it can only be filled with one that comes from build, source or local")
         if self.syscall is not None and self.build is None:
             raise ValueError(f"{self.path} doesn't come from the build: only built programs have a choice of syscall")
         return self
@@ -128,6 +143,16 @@ class Mount(Model):
         return {"devtmpfs": "DEVTMPFS", "proc": "PROC_FS", "sysfs": "SYSFS", "tmpfs": "TMPFS"}[self.kind]
 
 
+def _stop_signal(name: object) -> object:
+    """See that a signal can be sent: by a control character of the terminal, which is how the host asks for the end."""
+    if isinstance(name, str) and name not in STOP_SIGNALS and re.fullmatch(r"SIG[A-Z0-9]+", name):
+        raise ValueError(
+            f"{name} can't be sent yet: the host types a control character on the console, which makes "
+            f"{' or '.join(STOP_SIGNALS)}. Name the one that ends the application"
+        )
+    return name
+
+
 class Run(Model):
     """How the application is started, what it needs, and how it is asked to end."""
 
@@ -141,7 +166,7 @@ class Run(Model):
     network: bool = False
     ports: tuple[Port, ...] = ()
     # None: it ends by itself and is never asked to.
-    stop: Literal["SIGINT", "SIGQUIT"] | None = None
+    stop: Annotated[Literal["SIGINT", "SIGQUIT"], BeforeValidator(_stop_signal)] | None = None
     stop_status: int = Field(default=0, ge=0, le=255)
 
     @field_validator("argv")
@@ -160,6 +185,11 @@ class Run(Model):
     def _mounts_known(cls, mounts: tuple[str, ...]) -> tuple[str, ...]:
         for text in mounts:
             Mount.parse(text)
+        targets = [Mount.parse(text).target for text in mounts]
+        for number, target in enumerate(targets):
+            for later in targets[number + 1 :]:
+                if _lies_in(target, later):
+                    raise ValueError(f"the mount at {later} would hide the one at {target}: put it first")
         return mounts
 
     @model_validator(mode="after")
@@ -226,6 +256,12 @@ class Manifest(Model):
         built = [file.path for file in self.files if file.build is not None]
         if self.build is not None and not built:
             problems.append("files: nothing comes from the build")
+        problems += [
+            f"files: {path} would be hidden by the mount at {mount.target}"
+            for path in paths
+            for mount in self.run.mount_points
+            if path != mount.target and _lies_in(path, mount.target)
+        ]
         if self.build is None:
             problems += [f"files: {path} comes from a build, but there is no [build]" for path in built]
         return problems

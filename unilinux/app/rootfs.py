@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unilinux.app.built import TRAP, Built
 from unilinux.app.catalogue import App
+from unilinux.app.manifest import INIT_PATH
 from unilinux.app.manifest import File as Listed
 from unilinux.app.render import render
 from unilinux.core.errors import BuildError, ManifestError
@@ -16,8 +17,6 @@ from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.elf.file import is_elf
 from unilinux.sources.folder import entries_of
-
-INIT_PATH = "/init"
 
 # Enough for an application that runs without devtmpfs; numbers from the kernel's Documentation/admin-guide/devices.txt.
 _DEVICES = (
@@ -65,7 +64,23 @@ def root_files(
         general.append(File("/etc/resolv.conf", f"nameserver {nameserver}\n".encode()))
         general.append(File("/etc/hosts", f"127.0.0.1 localhost {app.manifest.run.hostname}\n".encode()))
     given = {entry.path for entry in own}
-    return Tree.of([*own, *(entry for entry in general if entry.path not in given)])
+    if INIT_PATH in given:
+        raise ManifestError(f"{app.path}: files: {INIT_PATH} is the program of UniLinux that starts the application")
+    tree = Tree.of([*own, *(entry for entry in general if entry.path not in given)])
+    _require_folder(app, tree)
+    return tree
+
+
+def _require_folder(app: App, tree: Tree) -> None:
+    """See that the application's working folder is there.
+
+    :raise ManifestError: it isn't.
+    """
+    cwd = app.manifest.run.cwd
+    below_mount = any(PurePosixPath(cwd).is_relative_to(mount.target) for mount in app.manifest.run.mount_points)
+    found = next((entry for entry in tree.entries if entry.path == cwd), None)
+    if cwd != "/" and not below_mount and not isinstance(found, Directory | Symlink):
+        raise ManifestError(f"{app.path}: run.cwd: the image has no folder {cwd}; add it to files")
 
 
 def template_variables(app: App, memory_mib: int | None = None) -> dict[str, Any]:

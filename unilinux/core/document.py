@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -24,7 +25,16 @@ from unilinux.core.errors import ManifestError
 from unilinux.core.suggest import did_you_mean
 
 # Only this module imports pydantic: what models are declared with comes from here.
-__all__ = ["Field", "Model", "TextTable", "field_validator", "key_lines", "model_validator", "read_document"]
+__all__ = [
+    "BeforeValidator",
+    "Field",
+    "Model",
+    "TextTable",
+    "field_validator",
+    "key_lines",
+    "model_validator",
+    "read_document",
+]
 
 
 class Model(BaseModel):
@@ -34,6 +44,9 @@ class Model(BaseModel):
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)
+
+# A text on one line, a comment, or the beginning of a text that may go on over several lines.
+_TOKEN = re.compile(r"""(?P<open>\"{3}|'{3})|"(?:[^"\\]|\\.)*"|'[^']*'|#.*""")
 
 
 def _form(value: Any) -> str:
@@ -69,7 +82,7 @@ def read_document(path: Path, model: type[AnyModel]) -> AnyModel:
         return model.model_validate(_freeze(data))
     except ValidationError as error:
         lines = key_lines(text)
-        problems = [_problem(path, lines, model, problem) for problem in error.errors()]
+        problems = [_problem(path, lines, model, data, problem) for problem in error.errors()]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{path}: {count}", details=problems) from error
 
@@ -83,7 +96,7 @@ def key_lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     counts: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in _statements(text):
         if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
             table = _entry(_unquoted(header[2]), counts, appended=header[1] == "[[")
             found.setdefault(table, number)
@@ -91,6 +104,34 @@ def key_lines(text: str) -> dict[str, int]:
             name = _unquoted(key[1])
             found.setdefault(f"{table}.{name}" if table else name, number)
     return found
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The lines on which a table or a key begins, by number: not those inside arrays and texts of several lines."""
+    depth, closing = 0, ""  # of brackets; what ends the text of several lines that is open
+    for number, line in enumerate(text.split("\n"), start=1):
+        if depth == 0 and not closing:
+            yield number, line
+        place = 0
+        while place < len(line):
+            if closing:
+                end = line.find(closing, place)
+                while closing == '"""' and end > 0 and _escaped(line, end):
+                    end = line.find(closing, end + 1)
+                place = len(line) if end < 0 else end + len(closing)
+                closing = closing if end < 0 else ""
+            elif found := _TOKEN.match(line, place):
+                place = found.end()
+                closing = found["open"] or ""
+            else:
+                depth += (line[place] in "[{") - (line[place] in "]}")
+                place += 1
+
+
+def _escaped(line: str, place: int) -> bool:
+    """Whether a character has an odd number of backslashes in front of it."""
+    before = line[:place]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
 def _entry(table: str, counts: dict[str, int], *, appended: bool) -> str:
@@ -118,11 +159,8 @@ def _freeze(value: Any) -> Any:
     return value
 
 
-def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], problem: ErrorDetails) -> str:
-    # A discriminated union adds its tag to the location: it is no key of the file.
-    tags = _tags(model) | {"<text>", "<table>"}
-    location = [part for part in problem["loc"] if not (isinstance(part, str) and part in tags)]
-    dotted = ".".join(str(part) for part in location)
+def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], data: Any, problem: ErrorDetails) -> str:
+    location, named = _location(model, data, problem["loc"])
     line = next((lines[key] for key in _prefixes(location) if key in lines), None)
     where = f"{path}:{line}" if line else f"{path}"
     message = problem["msg"][:1].lower() + problem["msg"][1:]
@@ -134,7 +172,26 @@ def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], problem:
     elif problem["type"] == "value_error":
         # A validator of ours: its own words, without pydantic's "Value error, ".
         message = str(problem["ctx"]["error"])
-    return f"{where}: {dotted}: {message}" if dotted else f"{where}: {message}"
+    return f"{where}: {named}: {message}" if named else f"{where}: {message}"
+
+
+def _location(model: type[BaseModel], data: Any, loc: Sequence[int | str]) -> tuple[list[int | str], str]:
+    """Where in the file a problem is: as keys and numbers, and in words, which name an entry by its path."""
+    tags = _tags(model) | {"<text>", "<table>"}
+    location: list[int | str] = []
+    words: list[str] = []
+    for part in loc:
+        # A discriminated union adds its tag to the location: it is no key of the file.
+        if isinstance(part, str) and part in tags and not (isinstance(data, dict) and part in data):
+            continue
+        location.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):  # missing, or no key but a text
+            data = None
+        name = data.get("path") if isinstance(part, int) and isinstance(data, dict) and "kind" not in data else None
+        words.append(f": {name}: " if isinstance(name, str) else f".{part}")
+    return location, "".join(words).replace(": .", ": ").strip(".: ")
 
 
 def _prefixes(location: Sequence[int | str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unilinux.app.catalogue import Catalogue
+from unilinux.app.catalogue import App, Broken, Catalogue
 from unilinux.app.manifest import Manifest
 from unilinux.kconfig.profile import Profile, profile_names, read_profile
 from unilinux.ops.workshop import Workshop
@@ -17,13 +17,15 @@ class Applications:
     """All applications, by name."""
 
     manifests: tuple[Manifest, ...]
+    broken: tuple[Broken, ...] = ()
 
     def document(self) -> list[Mapping[str, Any]]:
         """Plain JSON data."""
-        return [
+        held = [
             {"name": m.name, "version": m.version, "summary": m.summary, "profile": m.profile, "ports": m.run.ports}
             for m in self.manifests
         ]
+        return [*held, *({"name": b.name, "error": b.error.message, "details": b.error.details} for b in self.broken)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,12 @@ class Profiles:
 
 
 def applications(here: Workshop) -> Applications:
-    """The applications in ``apps/``.
-
-    :raise ManifestError: one of them doesn't hold.
-    """
-    return Applications(manifests=tuple(app.manifest for app in Catalogue(here.layout.apps).all()))
+    """The applications in ``apps/``, and what is wrong with manifests that don't hold."""
+    found = Catalogue(here.layout.apps).all()
+    return Applications(
+        manifests=tuple(one.manifest for one in found if isinstance(one, App)),
+        broken=tuple(one for one in found if isinstance(one, Broken)),
+    )
 
 
 def profiles(here: Workshop) -> Profiles:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.app.conftest import MakeApp
-from unilinux.app.catalogue import load_app, load_catalogue
+from unilinux.app.catalogue import App, Broken, load_app, load_catalogue
 from unilinux.app.render import render
 from unilinux.app.rootfs import template_variables
 from unilinux.core.errors import ManifestError, UsageError
@@ -42,6 +42,27 @@ def test_a_broken_neighbour_does_no_harm(make_app: MakeApp) -> None:
     broken.mkdir()
     (broken / "app.toml").write_text("schema = ")
     assert load_catalogue(app.folder.parent).find("toy").manifest.name == "toy"
+
+
+def test_all_applications_are_listed_with_what_is_wrong_with_some(make_app: MakeApp) -> None:
+    app = make_app()
+    broken = app.folder.parent / "broken"
+    broken.mkdir()
+    (broken / "app.toml").write_text("schema = ")
+    bad, good = load_catalogue(app.folder.parent).all()
+    assert isinstance(bad, Broken)
+    assert isinstance(good, App)
+    assert (bad.name, good.manifest.name) == ("broken", "toy")
+    assert "not valid TOML" in bad.error.message
+
+
+def test_a_folder_is_no_template(make_app: MakeApp) -> None:
+    folder = make_app().folder
+    (folder / "toy.conf.j2").unlink()
+    (folder / "toy.conf.j2").mkdir()
+    with pytest.raises(ManifestError) as caught:
+        load_app(folder)
+    assert caught.value.details == (f"{folder / 'app.toml'}: toy.conf.j2 is a folder: a template is a file",)
 
 
 def test_malformed_toml_names_the_line(make_app: MakeApp) -> None:

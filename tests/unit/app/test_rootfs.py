@@ -106,6 +106,25 @@ def test_each_program_has_its_own_way_into_the_kernel(make_app: MakeApp, outputs
     assert program(make_app('build = "toy"', 'build = "toy"\nsyscall = "trap"')).content == built.path / "toy"
 
 
+def test_our_init_in_a_folder_of_files_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    root = make_app().folder / "root"
+    root.mkdir()
+    (root / "init").write_text("#!/bin/sh\n")
+    app = make_app('path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/"\nlocal = "root"')
+    with pytest.raises(ManifestError, match="/init is the program of UniLinux"):
+        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+
+
+def test_a_working_folder_that_is_not_there_is_told_before_a_boot(
+    make_app: MakeApp, outputs: tuple[Output, Output]
+) -> None:
+    app = make_app('hostname = "toy"', 'hostname = "toy"\ncwd = "/srv"')
+    with pytest.raises(ManifestError, match="run.cwd: the image has no folder /srv; add it to files"):
+        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+    mounted = make_app('hostname = "toy"', 'hostname = "toy"\ncwd = "/tmp"')
+    assert root_files(mounted, built=outputs[0], init=outputs[1], nameserver=DNS).entries
+
+
 def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"', 'path = "/bin/toy/conf"')
     with pytest.raises(ManifestError, match="would hold /bin/toy/conf, but /bin/toy is no folder"):

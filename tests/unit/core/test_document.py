@@ -1,9 +1,10 @@
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
-from unilinux.core.document import Model, key_lines, read_document
+from unilinux.core.document import Field, Model, key_lines, read_document
 from unilinux.core.errors import ManifestError
 
 
@@ -98,3 +99,67 @@ def test_lines_are_found_for_tables_arrays_of_tables_and_quoted_keys() -> None:
     assert lines["t.b"] == 3
     assert (lines["v.0.k"], lines["v.1.k"]) == (5, 7)
     assert lines["v.1.inner.z"] == 9
+
+
+class Listed(Model):
+    path: str
+    mode: str = Field(default="0644", pattern="^0")
+    local: str | None = None
+
+
+class Tagged(Model):
+    kind: Literal["local"]
+
+
+class Other(Model):
+    kind: Literal["other"]
+
+
+class Files(Model):
+    source: Annotated[Tagged | Other, Field(discriminator="kind")]
+    files: tuple[Listed, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
+    after: int = 0
+
+
+def test_an_entry_is_named_by_its_path(file: Path) -> None:
+    file.write_text(
+        '[source]\nkind = "local"\n[[files]]\npath = "/a"\n[[files]]\npath = "/etc/x"\nmode = "x"\nlocal = 1\n'
+    )
+    with pytest.raises(ManifestError) as caught:
+        read_document(file, Files)
+    # "local" is a key of the second entry, though it is the tag of a kind of source as well.
+    assert caught.value.details == (
+        f"{file}:7: files: /etc/x: mode: string should match pattern '^0'",
+        f"{file}:8: files: /etc/x: local: input should be a valid string",
+    )
+
+
+MANY_LINES = """\
+a = 1
+words = [
+    ["MULTI"], # looks like a table
+    [
+        "x = 3",
+    ],
+]
+text = '''
+[table]
+b = 1
+'''
+escaped = \"\"\"
+\\\"\"\" c = 1
+d = 1 \"\"\"
+inline = { e = 1, f = [
+  2 ] }
+hash = "# [no] \\" comment ["
+[[last]]
+z = 1 # the end ["
+"""
+
+
+def test_lines_inside_arrays_and_long_texts_are_no_keys_and_no_tables() -> None:
+    assert key_lines(MANY_LINES) == {
+        "a": 1, "words": 2, "text": 8, "escaped": 12, "inline": 15, "hash": 17, "last.0": 18, "last.0.z": 19,
+    }  # fmt: skip
+    assert set(tomllib.loads(MANY_LINES)) == {"a", "words", "text", "escaped", "inline", "hash", "last"}

@@ -16,6 +16,8 @@ def show_applications(found: Applications) -> None:
         (Column("application"), Column("version"), Column("profile"), Column("ports"), Column("", dim=True)),
         [(m.name, m.version, m.profile, " ".join(map(str, m.run.ports)), m.summary) for m in found.manifests],
     )
+    for one in found.broken:
+        _show((Column("the manifest doesn't hold"),), [(line,) for line in (one.error.message, *one.error.details)])
 
 
 def show_profiles(found: Profiles) -> None:
