@@ -11,7 +11,7 @@ from unilinux.core import command
 from unilinux.core.errors import CommandError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
-from unilinux.measure.boot.counter import Counts, Plan, Watch, build_plugin, counting, read_counts
+from unilinux.measure.boot.counter import CounterPlan, Counts, Watch, build_plugin, counting, read_counts
 from unilinux.measure.boot.exits import read_exits
 from unilinux.vm.engine import InstructionClock
 from unilinux.vm.qemu.arguments import clock_arguments, plugin_arguments
@@ -124,7 +124,7 @@ def guest(folder: Path, source: str) -> tuple[Path, dict[str, int]]:
     return elf, {name: int(address, 16) for address, _, name in lines}
 
 
-def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str, log: Path | None = None) -> Counts:
+def count(folder: Path, elf: Path, plan: CounterPlan, plugin: Path, *qemu: str, log: Path | None = None) -> Counts:
     (folder / "plan").write_text(plan.text())
     arguments = ["-M", "microvm", "-accel", "tcg", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none"]
     arguments += ["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", str(elf), *qemu]
@@ -137,7 +137,7 @@ def count(folder: Path, elf: Path, plan: Plan, plugin: Path, *qemu: str, log: Pa
 
 def test_every_instruction_is_counted_once(tmp_path: Path, plugin: Path) -> None:
     elf, symbols = guest(tmp_path, LOOP)
-    plan = Plan(
+    plan = CounterPlan(
         watches=(
             Watch(name="start", addresses=(symbols["start"],)),
             Watch(name="again", addresses=(symbols["again"],), keep=3),
@@ -160,7 +160,7 @@ def test_every_instruction_is_counted_once(tmp_path: Path, plugin: Path) -> None
 
 def test_a_watch_waits_for_another(tmp_path: Path, plugin: Path) -> None:
     elf, symbols = guest(tmp_path, LOOP)
-    plan = Plan(
+    plan = CounterPlan(
         watches=(
             Watch(name="again", addresses=(symbols["again"],)),
             Watch(name="tenth", addresses=(symbols["again"] + 1,), after=("again", 10)),
@@ -177,14 +177,14 @@ def test_a_watch_waits_for_another(tmp_path: Path, plugin: Path) -> None:
 
 def test_repeats_agree_to_the_instruction(tmp_path: Path, plugin: Path) -> None:
     elf, _ = guest(tmp_path, LOOP)
-    plan = Plan(watches=())
+    plan = CounterPlan(watches=())
     totals = {count(tmp_path, elf, plan, plugin, *EXACT).total for _ in range(5)}
     assert len(totals) == 1
 
 
 def test_every_exit_is_told_with_its_cause(tmp_path: Path, plugin: Path) -> None:
     elf, symbols = guest(tmp_path, EXITS)
-    plan = Plan(watches=(Watch(name="start", addresses=(symbols["start"],)),), exits=True)
+    plan = CounterPlan(watches=(Watch(name="start", addresses=(symbols["start"],)),), exits=True)
     counts = count(tmp_path, elf, plan, plugin, *EXACT, log=tmp_path / "log")
     own = [one.cause for one in read_exits((tmp_path / "log").read_text()) if one.stamp >= (counts.first("start") or 0)]
     assert Counter(own) == {
@@ -198,7 +198,7 @@ def test_every_exit_is_told_with_its_cause(tmp_path: Path, plugin: Path) -> None
         "local APIC": 4,
         "isa-debug-exit": 1,
     }
-    without = count(tmp_path, elf, Plan(watches=plan.watches), plugin, *EXACT)
+    without = count(tmp_path, elf, CounterPlan(watches=plan.watches), plugin, *EXACT)
     assert without.total == counts.total, "telling of exits executes nothing"
 
 
@@ -206,7 +206,7 @@ def test_every_exit_is_told_with_its_cause(tmp_path: Path, plugin: Path) -> None
 def test_each_cpu_is_counted_for_itself(tmp_path: Path, plugin: Path, qemu: tuple[str, ...]) -> None:
     elf, symbols = guest(tmp_path, TWO_CPUS)
     size = symbols["last"] - symbols["first"]
-    plan = Plan(watches=(), regions=(0x8000, 0x8000 + size))
+    plan = CounterPlan(watches=(), regions=(0x8000, 0x8000 + size))
     counts = count(tmp_path, elf, plan, plugin, "-smp", "2", *qemu)
     assert counts.vcpus[0] + counts.vcpus[1] == counts.total
     # mov, 5000 times dec and jnz, movb, hlt

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unilinux.measure.boot.counter import Counts, Plan, Watch
+from unilinux.measure.boot.counter import CounterPlan, Counts, Watch
 from unilinux.measure.boot.kernel import KERNEL_MAP, Kernel
 from unilinux.measure.boot.stages import USER
 from unilinux.measure.size.size import UNKNOWN, Symbol, homes_of_symbols, read_symbols, with_homes
@@ -74,9 +74,9 @@ def _is_function(symbol: Symbol) -> bool:
     return symbol.kind in _TEXT and symbol.address >= KERNEL_MAP and symbol.size > 0
 
 
-def coverage_plan(kernel: Kernel, functions: Iterable[KernelFunction]) -> Plan:
+def coverage_plan(kernel: Kernel, functions: Iterable[KernelFunction]) -> CounterPlan:
     """What the plugin has to count: instructions by function, and the profiles when PID 1 begins and when it exits."""
-    return Plan(
+    return CounterPlan(
         watches=(
             Watch(name="program", addresses=kernel.addresses("start_thread")),
             Watch(name="pid1", ranges=(USER,), after=("program", 1), snapshot=True),
@@ -87,7 +87,7 @@ def coverage_plan(kernel: Kernel, functions: Iterable[KernelFunction]) -> Plan:
     )
 
 
-def covered(counts: Counts, plan: Plan, functions: Iterable[KernelFunction]) -> tuple[ObjectUse, ...]:
+def covered(counts: Counts, plan: CounterPlan, functions: Iterable[KernelFunction]) -> tuple[ObjectUse, ...]:
     """What ran, by object file; those whose home isn't known together, at :data:`UNKNOWN`."""
     before = counts.snapshots["pid1"]
     until = counts.snapshots["exit"] if counts.hits["exit"] else counts.regions

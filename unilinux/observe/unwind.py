@@ -39,7 +39,7 @@ _WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class TextSymbol:
+class CodeRange:
     """A function of a program: its code is [start, end)."""
 
     start: int
@@ -55,12 +55,12 @@ class Unwinder:
     library's, so that the application's own can be told from them.
     """
 
-    functions: tuple[TextSymbol, ...]
+    functions: tuple[CodeRange, ...]
     segments: tuple[Segment, ...]
     library: frozenset[str]
     _jumps: dict[int, frozenset[int]] = field(default_factory=dict, repr=False, compare=False)
 
-    def function_at(self, address: int) -> TextSymbol | None:
+    def function_at(self, address: int) -> CodeRange | None:
         """The function that an address lies in."""
         index = bisect.bisect_right(self._starts, address) - 1
         found = self.functions[index] if index >= 0 else None
@@ -92,8 +92,8 @@ class Unwinder:
         return [function.start for function in self.functions]
 
     def candidates(
-        self, current: TextSymbol, words: Sequence[int], position: int, *, pointers: bool
-    ) -> Iterator[tuple[TextSymbol, int]]:
+        self, current: CodeRange, words: Sequence[int], position: int, *, pointers: bool
+    ) -> Iterator[tuple[CodeRange, int]]:
         """Functions that may have called another, with the position on the stack behind their return address."""
         for index in range(position, len(words)):
             # A function that doesn't return may be called by the last instruction of its caller.
@@ -104,7 +104,7 @@ class Unwinder:
             if self._is_indirect_call(words[index]) if pointers else self._reaches(target, current.start):
                 yield function, index + 1
 
-    def _nearest(self, current: TextSymbol, words: Sequence[int]) -> tuple[str, ...]:
+    def _nearest(self, current: CodeRange, words: Sequence[int]) -> tuple[str, ...]:
         chain = [current.name]
         position = 0
         while len(chain) < _MOST_FRAMES:
@@ -140,7 +140,7 @@ class Unwinder:
             return False
         return any(self._reaches(goal, start, jumps - 1) for goal in self._goals(function))
 
-    def _goals(self, function: TextSymbol) -> frozenset[int]:
+    def _goals(self, function: CodeRange) -> frozenset[int]:
         """Where a function may jump to."""
         if function.start not in self._jumps:
             code = self._code(function.start, function.end - function.start)
@@ -160,7 +160,7 @@ class _Search:
     words: Sequence[int]
     dead: set[tuple[int, int, int]] = field(default_factory=set)
 
-    def to_main(self, current: TextSymbol, position: int, pointers: int, depth: int = 0) -> tuple[str, ...] | None:
+    def to_main(self, current: CodeRange, position: int, pointers: int, depth: int = 0) -> tuple[str, ...] | None:
         """A chain with at most so many calls through pointers."""
         if current.name == _MAIN:
             return (current.name,)
@@ -201,16 +201,16 @@ def read_unwinder(program: Path, library: Iterable[str]) -> Unwinder:
     found = sorted(_listed(listed), key=lambda one: (one.start, one.end == one.start, one.name.startswith("_")))
     starts = [*sorted({one.start for one in found}), 1 << 64]
     following = dict(pairwise(starts))
-    functions: dict[int, TextSymbol] = {}
+    functions: dict[int, CodeRange] = {}
     for one in found:
         # Assembly has no sizes: it goes up to the next function.
         end = one.end if one.end > one.start else following[one.start]
-        functions.setdefault(one.start, TextSymbol(one.start, end, one.name))
+        functions.setdefault(one.start, CodeRange(one.start, end, one.name))
     return Unwinder(tuple(functions.values()), segments, frozenset(library))
 
 
-def _listed(text: str) -> Iterable[TextSymbol]:
+def _listed(text: str) -> Iterable[CodeRange]:
     for line in text.splitlines():
         if (row := _SYMBOL.match(line)) is not None and row["name"] not in _LABELS:
             start = int(row["address"], 16)
-            yield TextSymbol(start, start + int(row["size"] or "0", 16), row["name"])
+            yield CodeRange(start, start + int(row["size"] or "0", 16), row["name"])

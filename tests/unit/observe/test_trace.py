@@ -15,14 +15,14 @@ from unilinux.elf.file import Segment
 from unilinux.observe.constants import read_constants
 from unilinux.observe.syscalls import read_table
 from unilinux.observe.trace import APPLICATION, INIT, CallTracer, CallUse
-from unilinux.observe.unwind import TextSymbol, Unwinder
+from unilinux.observe.unwind import CodeRange, Unwinder
 from unilinux.vm.gdbstub import GdbStub, MachineGoneError, Registers, Stop, UnreadableMemoryError
 
 DISPATCH, AFTER = 0xFFFFFFFF81000000, 0xFFFFFFFF81200000
 SAVED, KERNEL_STACK, USER_STACK, TEXT = 0xFFFFC90000003F58, 0xFFFFC90000003F50, 0x7FFF0000, 0x401000
 PATH = 0x403000
 WRITE, SOCKET, EXECVE, UNKNOWN_CALL = 1, 41, 59, 999
-PROGRAM = Unwinder((TextSymbol(TEXT, TEXT + 16, "main"),), (Segment(TEXT, b"\x0f\x05" + bytes(14)),), frozenset())
+PROGRAM = Unwinder((CodeRange(TEXT, TEXT + 16, "main"),), (Segment(TEXT, b"\x0f\x05" + bytes(14)),), frozenset())
 
 
 def registers(rip: int, **values: int) -> Registers:

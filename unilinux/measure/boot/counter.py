@@ -40,7 +40,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CounterPlan:
     """What to count: watches, and where each region of the profile begins (sorted, above 0).
 
     ``exits``: tell in the emulator's log of what makes a guest exit (:mod:`unilinux.measure.boot.exits`).
@@ -88,7 +88,7 @@ class Counts:
         return stamps[0] if stamps else None
 
 
-def read_counts(text: str, plan: Plan) -> Counts:
+def read_counts(text: str, plan: CounterPlan) -> Counts:
     """Read the plugin's output for a plan.
 
     :raise VmError: it is cut short, as when QEMU was killed while writing it.

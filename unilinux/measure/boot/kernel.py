@@ -37,7 +37,7 @@ LEVELS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class TextSymbol:
     """A piece of kernel text: from its address to the next one's."""
 
     address: int
@@ -62,7 +62,7 @@ class Kernel:
     """
 
     symbols: Mapping[str, int] = field(default_factory=dict)
-    functions: tuple[Function, ...] = ()
+    functions: tuple[TextSymbol, ...] = ()
     initcalls: tuple[Initcall, ...] = ()
     load_address: int = 0x1000000
 
@@ -78,11 +78,11 @@ class Kernel:
             return None
         return start, min((f.address for f in self.functions if f.address > start), default=start + 1)
 
-    def early_functions(self) -> tuple[Function, ...]:
+    def early_functions(self) -> tuple[TextSymbol, ...]:
         """The functions that run at physical addresses, there."""
         text = self.symbols.get("_text", 0)
         head = (f for f in self.functions if text <= f.address < text + HEAD_BYTES)
-        return tuple(Function(f.address - KERNEL_MAP, f.name) for f in head)
+        return tuple(TextSymbol(f.address - KERNEL_MAP, f.name) for f in head)
 
     def _aliases(self, address: int) -> tuple[int, ...]:
         text = self.symbols.get("_text", 0)
@@ -109,7 +109,7 @@ def read_kernel(vmlinux: Path, system_map: Path) -> Kernel:
         # Absolute per-CPU offsets and the like aren't text; aliases: the first is as good.
         if words[1] in "tTwW" and address >= KERNEL_MAP:
             texts.setdefault(address, words[2])
-    functions = tuple(Function(address, name) for address, name in sorted(texts.items()))
+    functions = tuple(TextSymbol(address, name) for address, name in sorted(texts.items()))
     load = symbols.get("_text", KERNEL_MAP + 0x1000000) - KERNEL_MAP
     initcalls = _initcalls(vmlinux, symbols, texts)
     return Kernel(symbols=symbols, functions=functions, initcalls=initcalls, load_address=load)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from unilinux.measure.boot.counter import Counts, Plan, Watch
+from unilinux.measure.boot.counter import CounterPlan, Counts, Watch
 from unilinux.measure.boot.exits import Exit, by_cause, by_stage
-from unilinux.measure.boot.kernel import HEAD_BYTES, LEVELS, Function, Initcall, Kernel
+from unilinux.measure.boot.kernel import HEAD_BYTES, LEVELS, Initcall, Kernel, TextSymbol
 
 # Where Linux's boot protocol puts the protected-mode code of a bzImage.
 _BZIMAGE_ENTRY = 0x100000
@@ -124,7 +124,7 @@ class Span:
     end: int
 
 
-def plan(kernel: Kernel, application: Application) -> Plan:
+def plan(kernel: Kernel, application: Application) -> CounterPlan:
     """What to watch and to count for the stages of this kernel and this application."""
     started = ("program", 1) if kernel.addresses("start_thread") else ("kernel", 1)
     watches = [
@@ -150,7 +150,7 @@ def plan(kernel: Kernel, application: Application) -> Plan:
             for number, call in enumerate(kernel.initcalls)
         ),
     ]
-    return Plan(watches=tuple(watches), regions=tuple(region.address for region in _regions(kernel)))
+    return CounterPlan(watches=tuple(watches), regions=tuple(region.address for region in _regions(kernel)))
 
 
 def _entry_watch(kernel: Kernel) -> Watch:
@@ -185,7 +185,7 @@ def _main_watch(kernel: Kernel, application: Application) -> Watch:
     return _user_watch("main", application.main, ("pid1", 1))
 
 
-def _regions(kernel: Kernel) -> tuple[Function, ...]:
+def _regions(kernel: Kernel) -> tuple[TextSymbol, ...]:
     return (*kernel.early_functions(), *kernel.functions)
 
 

@@ -15,7 +15,7 @@ _LINE_WIDTH = 100  # of changes of the configuration, in characters
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BudgetItem:
     """One number against its budget. ``unit`` is "instructions", "exits", "bytes" or "MiB"."""
 
     subject: str
@@ -42,16 +42,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Verdicts, and what may explain them.
+    """Each number against its budget, and what may explain the differences.
 
     ``initcalls`` and ``parts`` (of the source) are those that grew most, ``config`` and
     ``linux`` what has changed in the kernel; ``tools`` says which of the tools aren't
     those of the budget: with others the numbers can't be compared exactly.
     """
 
-    verdicts: tuple[Verdict, ...]
-    initcalls: tuple[Verdict, ...]
-    parts: tuple[Verdict, ...]
+    verdicts: tuple[BudgetItem, ...]
+    initcalls: tuple[BudgetItem, ...]
+    parts: tuple[BudgetItem, ...]
     config: tuple[str, ...]
     linux: tuple[str, ...]
     tools: tuple[str, ...]
@@ -103,14 +103,14 @@ def compare(budget: Budget, measured: Measured) -> Comparison:
         _whole_boot(budget, measured, slack),
         *_exits(budget, measured, max(budget.tolerance_percent / 100, wider)),
         *(
-            Verdict(name, was, measured.bytes[name], max(budget.tolerance_bytes, round(wider * was)), "bytes")
+            BudgetItem(name, was, measured.bytes[name], max(budget.tolerance_bytes, round(wider * was)), "bytes")
             for name, was in budget.bytes.items()
             if name in measured.bytes
         ),
     ]
     if budget.least_memory_mib is not None and measured.least_memory_mib is not None:
         more = math.ceil(wider * budget.least_memory_mib)
-        verdicts.append(Verdict("least memory", budget.least_memory_mib, measured.least_memory_mib, more, "MiB"))
+        verdicts.append(BudgetItem("least memory", budget.least_memory_mib, measured.least_memory_mib, more, "MiB"))
     same_linux = budget.linux == measured.linux
     return Comparison(
         verdicts=tuple(verdicts),
@@ -142,32 +142,32 @@ def require_all(comparisons: Mapping[str, Comparison]) -> None:
     raise CheckError(message, hint=f"mend it, or accept it: ./x budget {chosen} --update", details=details)
 
 
-def _whole_boot(budget: Budget, measured: Measured, slack: int) -> Verdict:
+def _whole_boot(budget: Budget, measured: Measured, slack: int) -> BudgetItem:
     """All steady stages together: a little more everywhere is a lot."""
     now = sum(count for stage, count in measured.stages.items() if stage in budget.stages)
-    return Verdict("the whole boot", sum(budget.stages.values()), now, slack, "instructions")
+    return BudgetItem("the whole boot", sum(budget.stages.values()), now, slack, "instructions")
 
 
-def _exits(budget: Budget, measured: Measured, share: float) -> list[Verdict]:
+def _exits(budget: Budget, measured: Measured, share: float) -> list[BudgetItem]:
     """All exits together, then by cause; none for a budget that doesn't limit them."""
     if not budget.exits:
         return []
     was = sum(budget.exits.values())
     slack = round(share * was)
-    whole = Verdict("all exits", was, sum(measured.exits.values()), slack, "exits")
+    whole = BudgetItem("all exits", was, sum(measured.exits.values()), slack, "exits")
     return [whole, *_verdicts("exits for ", budget.exits, measured.exits, slack, "exits")]
 
 
-def _verdicts(prefix: str, was: Mapping[str, int], now: Mapping[str, int], allowed: int, unit: str) -> list[Verdict]:
+def _verdicts(prefix: str, was: Mapping[str, int], now: Mapping[str, int], allowed: int, unit: str) -> list[BudgetItem]:
     new = {name: 0 for name in now if name not in was} if was else {}
     return [
-        Verdict(f"{prefix}{name}", count, now[name], allowed, unit)
+        BudgetItem(f"{prefix}{name}", count, now[name], allowed, unit)
         for name, count in {**was, **new}.items()
         if name in now
     ]
 
 
-def _grown(was: Mapping[str, int], now: Mapping[str, int], unit: str) -> tuple[Verdict, ...]:
+def _grown(was: Mapping[str, int], now: Mapping[str, int], unit: str) -> tuple[BudgetItem, ...]:
     calls = _verdicts("", was, now, 0, unit)
     grown = sorted((call for call in calls if not call.ok), key=lambda call: call.was - call.now)
     return tuple(grown[:_NAMED])

@@ -13,7 +13,7 @@ from unilinux.app.checks import Check, HttpCheck, MemcachedCheck, RespCheck
 from unilinux.core.errors import UsageError, VerifyError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot.boots import booted, quit_after
-from unilinux.measure.boot.counter import Counts, Plan, Watch, counting, read_counts
+from unilinux.measure.boot.counter import CounterPlan, Counts, Watch, counting, read_counts
 from unilinux.measure.boot.kernel import Kernel
 from unilinux.measure.calls.ladder import Rung
 from unilinux.vm.engine import Boot, Engine, InstructionClock
@@ -153,7 +153,7 @@ def counted_load(
     :raise VmError: answers couldn't be told from other traffic.
     """
     watched = kernel.addresses("tcp_sendmsg")
-    plan = Plan(watches=(Watch(name=_ANSWER, addresses=watched, keep=_MOST_STAMPS),))
+    plan = CounterPlan(watches=(Watch(name=_ANSWER, addresses=watched, keep=_MOST_STAMPS),))
     plan_file, counts_file = boot.evidence / "counter.plan", boot.evidence / "counter.counts"
     with explained_disk_errors(boot.evidence):
         boot.evidence.mkdir(parents=True, exist_ok=True)

@@ -10,10 +10,10 @@ from unilinux.core.errors import VmError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.measure.boot import counter
-from unilinux.measure.boot.counter import Plan, Watch, counting, plugin_interface, read_counts
+from unilinux.measure.boot.counter import CounterPlan, Watch, counting, plugin_interface, read_counts
 from unilinux.vm.qemu.arguments import plugin_arguments
 
-PLAN = Plan(
+PLAN = CounterPlan(
     watches=(
         Watch(name="kernel", addresses=(0x1000000, 0xFFFFFFFF81000000)),
         Watch(name="user", ranges=((0x1000, 0x2000),), after=("kernel", 3), keep=2, snapshot=True),
