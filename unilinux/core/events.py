@@ -42,10 +42,12 @@ class StepWorking:
 
 @dataclass(frozen=True, slots=True)
 class StepDetail:
-    """What the step is doing just now: one short line."""
+    """What the step is doing just now: one short line; and how many of how many parts are done, if that is known."""
 
     id: int
     text: str
+    done: int | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class StepHandle:
     def detail(self, text: str) -> None:
         """Say what is being done just now."""
         self._sink.emit(StepDetail(self.id, text))
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Say how many of ``total`` equal parts are done, and what is being done just now."""
+        self._sink.emit(StepDetail(self.id, text, done, total))
 
     def working(self, estimate_s: float | None = None) -> None:
         """Say that the result of a cacheable step has to be made, and how long that took the last time."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from unilinux.core.document import read_document
 from unilinux.core.errors import ManifestError
+from unilinux.core.files import digest_bytes
 from unilinux.core.layout import Layout
 from unilinux.core.suggest import unknown
 from unilinux.kconfig.wish import Layer
@@ -15,6 +17,28 @@ from unilinux.kernel.source import KERNELS, Kernels, find_kernel
 
 _CONFIG = re.compile(r"^\+\s*(?:menu)?config (\w+)$", re.MULTILINE)
 _SERIES = "linux-"  # patches/linux-6.12 is the series of Linux 6.12
+
+
+def chosen_kernel(layout: Layout, name: str | None) -> str | None:
+    """A kernel as the user names it; None if it is the usual one, however that was said.
+
+    :raise ManifestError: ``configs/kernels.toml`` is malformed.
+    """
+    if name is None or name == read_document(layout.project / KERNELS, Kernels).default:
+        return None
+    return name
+
+
+def kernel_word(kernel: str) -> str:
+    """What tells a kernel from others in an image's name: two folders may have one name.
+
+    >>> kernel_word("6.1")
+    'linux-6.1'
+    """
+    path = Path(kernel)
+    if os.sep not in kernel and not path.exists():
+        return f"{_SERIES}{kernel}"
+    return f"{_SERIES}{path.name}-{digest_bytes(os.path.realpath(path).encode())[:8]}"
 
 
 def on_kernel(layers: Sequence[Layer], layout: Layout, kernel: str | None) -> tuple[Layer, ...]:

@@ -10,7 +10,8 @@ configuration leaves the application alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.configuration import resolve_config
 from unilinux.image.inspection import Inspection, inspect, system_call_names
-from unilinux.image.publish import publish
-from unilinux.image.record import Image, make_record
+from unilinux.image.publish import has_bzimage, publish
+from unilinux.image.record import ARTIFACTS, Image, make_record
 from unilinux.image.request import Plan
 from unilinux.kconfig.resolved import Resolved
-from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image
+from unilinux.kernel.kbuild import compile_objects, install_headers
+from unilinux.kernel.link import BZIMAGE, KernelImage, link_image, make_bzimage
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 from unilinux.link.carrier import Cargo
 from unilinux.redirect.toolchain import build_toolchain, read_toolchain
@@ -131,7 +133,7 @@ class Pipeline:
             built=built,
             init=init,
             way_of=plan.entry.way_of,
-            memory_mib=plan.machine.spec.memory_mib,
+            memory_mib=plan.files_memory_mib,
             nameserver=plan.machine.target.network.name_server,
         )
         inspection = inspect(
@@ -169,33 +171,48 @@ class Pipeline:
         """
         return link_image(tree, objects, cargo.files, digest=cargo.digest, store=self.store, syscalls=syscalls)
 
-    def build(self, plan: Plan, *, variant: Variant | None = None) -> Image:
+    def bzimage(self, tree: KernelTree, objects: Output, kernel: KernelImage) -> Path:
+        """The finished kernel as a bzImage, for other loaders than QEMU's.
+
+        :raise BuildError: with the compiler's own lines.
+        """
+        return make_bzimage(tree, objects, kernel, store=self.store).path / BZIMAGE
+
+    def build(self, plan: Plan, *, variant: Variant | None = None, bzimage: bool = True) -> Image:
         """The image, in its folder below ``build/``.
 
-        With ``variant``, the plan with that configuration, in a folder of its own; no profile is written.
+        :param variant: build the plan with that configuration, in a folder of its own; no profile is written.
+        :param bzimage: make a bzImage, too. It takes longer than the link, and QEMU doesn't need it. One
+            that is there already is brought up to date only if it is of the same vmlinux, else removed.
 
         :raise BuildError: a compiler or linker said no.
         :raise UniLinuxError: as the other steps do.
         """
+        before = len(self.store.outputs)
         tree = self.tree(plan.kernel)
         resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
         contents = self.contents(plan)
         objects = self.objects(plan, tree, resolved)
         kernel = self.link(tree, objects, contents.cargo, contents.kept)
+        name = f"{plan.name}-{variant.label}" if variant else plan.name
+        files = {one: kernel.output.path / file for one, file in ARTIFACTS.items() if one != BZIMAGE}
+        if bzimage or has_bzimage(self.layout.build / name, kernel.vmlinux):
+            files[BZIMAGE] = self.bzimage(tree, objects, kernel)
         record = make_record(
             plan,
+            name=name,
             source=contents.source,
             kernel=_kernel_record(tree),
             symbols=resolved.count,
-            folder=kernel.output.path,
-            parts=_part_sizes(plan, kernel, contents),
-            inputs={output.name: output.digest for output in (*self.store.outputs,)},
+            files=files,
+            parts=_part_sizes(plan, contents, files),
+            inputs=_inputs(self.store.outputs[before:]),
             inspection=contents.inspection.to_json(contents.system_calls),
         )
         if variant is not None:
             # No command line makes it.
-            record |= {"name": f"{plan.name}-{variant.label}", "varied": dict(variant.changes), "reproduce": None}
-        folder = publish(kernel, resolved, record, self.layout.build / record["name"])
+            record |= {"varied": dict(variant.changes), "reproduce": None}
+        folder = publish(files, resolved, record, self.layout.build / name)
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
     def _toolchain(self, headers: Output) -> Output:
@@ -222,15 +239,23 @@ def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
     }
 
 
-def _part_sizes(plan: Plan, kernel: KernelImage, contents: Contents) -> Mapping[str, int]:
+def _inputs(outputs: Iterable[Output]) -> Mapping[str, str]:
+    """Digests of the steps' outputs; where several steps have one name, each has its key's beginning with it."""
+    distinct = {(output.name, output.key): output.digest for output in outputs}
+    counted = Counter(name for name, _ in distinct)
+    return {
+        name if counted[name] == 1 else f"{name} {key[:12]}": digest for (name, key), digest in sorted(distinct.items())
+    }
+
+
+def _part_sizes(plan: Plan, contents: Contents, files: Mapping[str, Path]) -> Mapping[str, int]:
     """Sizes in bytes of what the image is made of."""
     built = contents.built.path
-    files = (path for path in built.rglob("*") if path.is_file() and not path.is_relative_to(built / SYMBOLS))
-    application = sum(path.stat().st_size for path in files)
+    own = (path for path in built.rglob("*") if path.is_file() and not path.is_relative_to(built / SYMBOLS))
+    application = sum(path.stat().st_size for path in own)
     return {
         "application": application,
         "init": (contents.init.path / "init").stat().st_size,
         plan.carrier.name: contents.cargo.size_bytes,
-        "vmlinux": kernel.vmlinux.stat().st_size,
-        "bzImage": kernel.bzimage.stat().st_size,
+        **{name: files[name].stat().st_size for name in ("vmlinux", BZIMAGE) if name in files},
     }

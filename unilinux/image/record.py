@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unilinux.core.files import digest_file
 from unilinux.core.store import Output
 from unilinux.image.request import Plan
+from unilinux.machine.compose import compose
 
 SCHEMA = 1
 RECORD_FILE = "image.json"
@@ -22,20 +23,6 @@ ARTIFACTS: Mapping[str, str] = {
     "system_map": "System.map",
     "config": "config",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
-    """One file of the image; ``size`` in bytes."""
-
-    path: Path
-    size: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> Artifact:
-        """Look at a file."""
-        return cls(path=path, size=path.stat().st_size, sha256=digest_file(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +41,10 @@ class Image:
 
     @property
     def bzimage(self) -> Path:
-        """The same for other loaders: compressed, and at a random address if the kernel has KASLR."""
+        """The same for other loaders: compressed, and at a random address if the kernel has KASLR.
+
+        There only if it was asked for.
+        """
         return self.folder / ARTIFACTS["bzImage"]
 
     def to_json(self) -> dict[str, Any]:
@@ -81,8 +71,11 @@ class Image:
         rows += [
             f"  {name:8} {record['artifacts'][name]['size']:>10,} bytes  {_near(self.folder / name)}"
             for name in ("vmlinux", "bzImage")
+            if name in record["artifacts"]
         ]
-        return "\n".join([*rows, f"  boot it  ./x run --app {record['app']} --profile {record['profile']}"])
+        if "bzImage" not in record["artifacts"]:
+            rows.append(f"  bzImage  for other loaders, not made: {self.plan.command} --bzimage")
+        return "\n".join([*rows, f"  boot it  {self.plan.command_to('run')}"])
 
 
 def _near(path: Path) -> Path:
@@ -93,39 +86,41 @@ def _near(path: Path) -> Path:
 def make_record(
     plan: Plan,
     *,
+    name: str,
     source: Mapping[str, str],
     kernel: Mapping[str, Any],
     symbols: int,
-    folder: Path,
+    files: Mapping[str, Path],
     parts: Mapping[str, int],
     inputs: Mapping[str, str],
     inspection: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The content of ``image.json``: the same for the same inputs.
 
-    ``source`` tells where the application came from; ``folder`` holds the artefacts;
-    ``parts`` are sizes in bytes; ``inputs`` digests by role;
+    ``source`` tells where the application came from; ``files`` are the artefacts by their names
+    in :data:`ARTIFACTS`; ``parts`` are sizes in bytes; ``inputs`` digests by role;
     ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
-    artifacts = {name: Artifact.of(folder / file) for name, file in ARTIFACTS.items()}
+    # Which ports of the host lead to it is no property of the image.
+    machine = compose(replace(plan.machine.spec, forwards=()))
     return {
         "schema": SCHEMA,
-        "name": plan.name,
+        "name": name,
         "summary": manifest.summary,
         "app": manifest.name,
         "app_version": manifest.version,
         "profile": plan.profile.name,
         "ring": plan.entry.ring,
         "syscall": plan.entry.syscall,
-        "machine": plan.machine.describe(),
-        "cmdline": " ".join((*plan.machine.cmdline, *plan.cmdline)),
+        "machine": machine.describe(),
+        "cmdline": " ".join((*machine.cmdline, *plan.profile.cmdline)),
         "source": dict(source),
         "kernel": dict(kernel),
         "config": {"symbols": symbols},
         "artifacts": {
-            name: {"path": artifact.path.name, "size": artifact.size, "sha256": artifact.sha256}
-            for name, artifact in artifacts.items()
+            artifact: {"path": ARTIFACTS[artifact], "size": path.stat().st_size, "sha256": digest_file(path)}
+            for artifact, path in files.items()
         },
         "sizes": dict(parts),
         **inspection,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from unilinux.core.document import key_lines
 from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
 from unilinux.image.entry import Entry, choose_entry, usual_entry
-from unilinux.image.kernels import on_kernel
+from unilinux.image.kernels import chosen_kernel, kernel_word, on_kernel
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.link.carrier import Carrier
@@ -33,6 +34,17 @@ class Request:
     kernel: str | None = None
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
+    words: tuple[str, ...] = ()
+    initrd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """An option of the command line, its value, and the word for it in the image's name."""
+
+    option: str
+    value: str
+    word: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,35 +58,56 @@ class Plan:
     carrier: Carrier = field(default_factory=Initramfs)
     kernel: str | None = None
     """A kernel of ``configs/kernels.toml``, or a tarball or folder of the user's; None: the usual one."""
+    memory_mib: int | None = None
+    """The memory that the files of the image are made for, in MiB; None: the usual. The machine may have more."""
+    words: tuple[str, ...] = ()
+    """Further words of the kernel's command line, for boots of the image; no part of it."""
+    initrd: Path | None = None
+    """A further archive that boots unpack over the image's files; no part of it either."""
 
     @property
     def name(self) -> str:
         """The image's name, which is that of its folder below ``build/``."""
-        return "-".join((self.app.manifest.name, self.profile.name, *self._unusual.values()))
+        return "-".join((self.app.manifest.name, self.profile.name, *(choice.word for choice in self._unusual)))
 
     @property
-    def _unusual(self) -> dict[str, str]:
-        """What the user chose otherwise than the profile: options, and the words for them in the image's name."""
+    def _unusual(self) -> tuple[_Chosen, ...]:
+        """What the user chose otherwise than the application and its profile."""
         target, usual = self.machine.spec.target, usual_entry(self.profile)
-        chosen = {
-            f"--kernel {self.kernel}": f"linux-{Path(self.kernel).name}" if self.kernel else "",
-            f"--machine {target}": target if target != (self.profile.machine.target or DEFAULT_TARGET) else "",
-            f"--ring {self.entry.ring}": f"ring{self.entry.ring}" if self.entry.ring != usual.ring else "",
-            f"--syscall {self.entry.syscall}": self.entry.syscall if self.entry.syscall != usual.syscall else "",
-            f"--syscalls {self.entry.kept}": f"{self.entry.kept}-calls" if self.entry.kept != usual.kept else "",
-        }
-        return {option: word for option, word in chosen.items() if word}
+        chosen = []
+        if self.kernel:
+            chosen.append(_Chosen("--kernel", self.kernel, kernel_word(self.kernel)))
+        if target != (self.profile.machine.target or DEFAULT_TARGET):
+            chosen.append(_Chosen("--machine", target, target))
+        if self.entry.ring != usual.ring:
+            chosen.append(_Chosen("--ring", str(self.entry.ring), f"ring{self.entry.ring}"))
+        if self.entry.syscall != usual.syscall:
+            chosen.append(_Chosen("--syscall", self.entry.syscall, self.entry.syscall))
+        if self.entry.kept != usual.kept:
+            chosen.append(_Chosen("--syscalls", self.entry.kept, f"{self.entry.kept}-calls"))
+        if self.memory_mib:
+            chosen.append(_Chosen("--memory", str(self.memory_mib), f"{self.memory_mib}mib"))
+        return tuple(chosen)
+
+    @property
+    def files_memory_mib(self) -> int:
+        """The guest's memory as the templates of its files see it."""
+        return self.memory_mib or _usual_memory_mib(self.app, self.profile)
 
     @property
     def cmdline(self) -> tuple[str, ...]:
-        """The profile's words of the kernel's command line; the machine brings its own."""
-        return self.profile.cmdline
+        """Words of the kernel's command line beside the machine's: the profile's, and the user's."""
+        return (*self.profile.cmdline, *self.words)
 
     @property
     def command(self) -> str:
         """The command that reproduces the image."""
-        name, profile = self.app.manifest.name, self.profile.name
-        return " ".join((f"./x build --app {name} --profile {profile}", *self._unusual))
+        return self.command_to("build")
+
+    def command_to(self, task: str) -> str:
+        """The command that does something with just this image, quoted for a shell."""
+        options = [word for choice in self._unusual for word in (choice.option, choice.value)]
+        return shlex.join(("./x", task, "--app", self.app.manifest.name, "--profile", self.profile.name, *options))
 
     def forwarding(self, ports: tuple[int, ...]) -> Plan:
         """The same plan with a free port of the host in front of each of these."""
@@ -112,15 +145,29 @@ def make_plan(request: Request, layout: Layout) -> Plan:
     manifest = app.manifest
     profile = read_profile(layout.profiles, request.profile or manifest.profile, root=layout.project)
     defaults = profile.machine
+    usual_mib = _usual_memory_mib(app, profile)
     spec = MachineSpec(
         target=request.target or defaults.target or DEFAULT_TARGET,
-        memory_mib=request.memory_mib or max(manifest.run.memory_mib, defaults.memory_mib or 0),
+        memory_mib=request.memory_mib or usual_mib,
         cpus=defaults.cpus or 1,
         network=manifest.run.network,
         forwards=request.forwards,
     )
     entry = choose_entry(profile, request.ring, request.syscall, request.syscalls)
-    return Plan(app=app, profile=profile, machine=compose(spec), entry=entry, kernel=request.kernel)
+    return Plan(
+        app=app,
+        profile=profile,
+        machine=compose(spec),
+        entry=entry,
+        kernel=chosen_kernel(layout, request.kernel),
+        memory_mib=spec.memory_mib if spec.memory_mib != usual_mib else None,
+        words=request.words,
+        initrd=request.initrd,
+    )
+
+
+def _usual_memory_mib(app: App, profile: Profile) -> int:
+    return max(app.manifest.run.memory_mib, profile.machine.memory_mib or 0)
 
 
 def _mount_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:

@@ -1,26 +1,23 @@
-"""Building a kernel in three steps: user headers, all objects, and the image with the application's files.
+"""The parts of a kernel that no application has a part in: headers for programs, and all objects.
 
-Only the last knows the application, and it compiles no kernel code: an
-application's change costs a relink.
+:mod:`unilinux.kernel.link` makes the image of them.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from unilinux.arch.architecture import X86_64
-from unilinux.core.command import run
-from unilinux.core.errors import BuildError, ConfigError
+from unilinux.core.errors import ConfigError
 from unilinux.core.files import digest_bytes, write_if_changed
 from unilinux.core.hosttools import KERNEL
 from unilinux.core.store import Output, Step, Store, Workspace
-from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, remove_links, view
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, remove_links, view
+from unilinux.kernel.messages import planned_objects
+from unilinux.kernel.saved import take_notes
 from unilinux.kernel.source import KernelTree
 
 # The numbers of the system calls that stay, of a configuration with UNILINUX_SYSCALLS: this is the default of
@@ -30,52 +27,14 @@ SYSCALLS = "usr/unilinux.syscalls"
 REQUIRED: Mapping[str, str] = MappingProxyType({"PVH": "y"})
 """Kconfig symbols, without ``CONFIG_``, that every configuration must have to be built here."""
 
-# XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h): where a PVH loader enters.
-_PVH_NOTE = re.compile(r"^\s*Xen\s+0x\w+\s+.*\(0x0*12\)", re.MULTILINE)
-# What linking makes anew each time, so that it isn't copied in vain.
+_PREPARED = "--old-file=prepare"  # for a make after “make prepare”: it would only look at objtool again
+# What linking makes anew each time.
 _LINKED = (
     "vmlinux",
     "vmlinux.o",
     ".tmp_vmlinux*",
     "System.map",
-    X86_64.boot_image_path,
-    f"{X86_64.folder}/boot/vmlinux.bin",
-    f"{X86_64.folder}/boot/compressed/vmlinux",
-    f"{X86_64.folder}/boot/compressed/vmlinux.bin*",
-    f"{X86_64.folder}/boot/compressed/piggy.*",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KernelImage:
-    """A linked kernel in the store."""
-
-    output: Output
-
-    @property
-    def vmlinux(self) -> Path:
-        """Stripped ELF with a PVH entry: what QEMU boots directly."""
-        return self.output.path / "vmlinux"
-
-    @property
-    def debug(self) -> Path:
-        """The same with symbols, and with debug information if the configuration has it."""
-        return self.output.path / "vmlinux.debug"
-
-    @property
-    def bzimage(self) -> Path:
-        """The same for other loaders."""
-        return self.output.path / "bzImage"
-
-    @property
-    def system_map(self) -> Path:
-        """Addresses of all symbols."""
-        return self.output.path / "System.map"
-
-    @property
-    def config(self) -> Path:
-        """The configuration, as the kernel's own Kconfig left it."""
-        return self.output.path / "config"
 
 
 def install_headers(tree: KernelTree, *, store: Store) -> Output:
@@ -155,7 +114,15 @@ def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapp
         write_if_changed(objects / name, content)
     write_if_changed(objects / SYSCALLS, system_call_list(()))
     label = f"compiling Linux {tree.release}"
-    make(place, ["bzImage"], tools=tools, log=space.log, step=space.step, label=label)
+
+    def making(*words: str, log: Path = space.log, total: int | None = None, may_fail: bool = False) -> Sequence[str]:
+        step = space.step
+        return make(place, words, tools=tools, log=log, step=step, label=label, total=total, may_fail=may_fail)
+
+    making("prepare")
+    # What a dry run would compile is what there is to compile. It fails in the end for want of libraries.
+    planned = making(_PREPARED, "--dry-run", "vmlinux", log=space.scratch / "dry-run.log", may_fail=True)
+    making(_PREPARED, "vmlinux", total=planned_objects(planned))
     check_config(config, (objects / ".config").read_text())
     for pattern in _LINKED:
         for path in objects.glob(pattern):
@@ -163,68 +130,8 @@ def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapp
     # objtool stays for configurations whose link calls it; what it was made of may go.
     for path in (objects / "tools").rglob("*.[oa]"):
         path.unlink()
+    take_notes(place, (*placeholders, SYSCALLS), tools=tools, log=space.log, step=space.step)
     remove_links(place)  # an output names no other place; whoever works with it calls view() again
-
-
-def link_image(
-    tree: KernelTree,
-    objects: Output,
-    files: Mapping[str, Path],
-    *,
-    digest: str,
-    store: Store,
-    syscalls: Sequence[int] = (),
-) -> KernelImage:
-    """Link the objects with the application's files to the finished kernel.
-
-    :param files: what a carrier has made of them, by the names in the output folder.
-    :param digest: what stands for the content of ``files``.
-    :param syscalls: the numbers of the system calls that stay, for a configuration with ``UNILINUX_SYSCALLS``.
-    :raise BuildError: with the linker's own lines; or the result has no PVH entry.
-    """
-    step = Step(
-        name="kernel-image",
-        label=f"linking Linux {tree.release} with the application",
-        spec={"syscalls": sorted(syscalls)},
-        inputs={"objects": objects.digest, "files": digest},
-        tools=KERNEL,
-    )
-    return KernelImage(store.run(step, lambda space: _link(space, tree, objects, files, syscalls)))
-
-
-def _link(
-    space: Workspace, tree: KernelTree, objects: Output, files: Mapping[str, Path], syscalls: Sequence[int]
-) -> None:
-    tools = compiler_wrapper(space.scratch / "tools")
-    # A copy, not hard links: some of the tools overwrite their output in place.
-    copy_view(objects.path, space.scratch / "view")
-    place = view(tree.path, space.scratch / "view")
-    built = place / OBJECTS
-    config = (built / ".config").read_text()
-    for name, file in files.items():
-        shutil.copyfile(file, built / name)
-    write_if_changed(built / SYSCALLS, system_call_list(syscalls))
-    make(
-        place,
-        ["vmlinux", "bzImage"],
-        # “prepare” was done with the objects. It would only build objtool again, the one thing
-        # in an output folder that has absolute paths in its commands.
-        options=["--old-file=prepare"],
-        tools=tools,
-        log=space.log,
-        step=space.step,
-        label=f"linking Linux {tree.release}",
-    )
-    check_config(config, (built / ".config").read_text())
-    os.replace(built / X86_64.boot_image_path, space.out / "bzImage")
-    os.replace(built / "System.map", space.out / "System.map")
-    os.replace(built / "vmlinux", space.out / "vmlinux.debug")
-    os.replace(built / ".config", space.out / "config")
-    run(["strip", "--strip-all", "-o", space.out / "vmlinux", space.out / "vmlinux.debug"], log=space.log)
-    (space.out / "bzImage").chmod(0o644)
-    notes = run(["readelf", "--notes", "--wide", space.out / "vmlinux"], log=space.log).output
-    if not _PVH_NOTE.search(notes):
-        raise BuildError("the linked vmlinux has no PVH entry: QEMU couldn't boot it", details=notes.splitlines())
 
 
 def system_call_list(numbers: Sequence[int]) -> bytes:

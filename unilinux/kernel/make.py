@@ -20,7 +20,7 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.command import require_tool, run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
-from unilinux.kernel.messages import Told, compiler_errors
+from unilinux.kernel.messages import MakeOutput, compiler_errors
 
 OBJECTS = "objects"  # the output folder inside the view
 
@@ -69,28 +69,58 @@ def make(
     step: StepHandle,
     label: str,
     options: Sequence[str] = (),
-) -> None:
-    """Make ``goals`` in a view.
+    total: int | None = None,
+    may_fail: bool = False,
+) -> Sequence[str]:
+    """Make ``goals`` in a view; the lines that make prints.
+
+    :param total: how many objects will be compiled, if that is known.
 
     :raise BuildError: with the compiler's own lines; ``label`` says what was being built.
     """
-    told = Told(step, OBJECTS)
-    # Started in the output folder, so that this is the only top-level make: --old-file isn't handed down.
+    # Started in the output folder, so that this is the only top-level make.
     argv = ["make", "--no-print-directory", "--file", "../Makefile", f"--jobs={len(os.sched_getaffinity(0))}"]
+    return run_make(
+        [*argv, *(f"{name}={program}" for name, program in ABSENT.items()), *options, *goals],
+        cwd=place / OBJECTS,
+        env=make_environment(tools),
+        log=log,
+        step=step,
+        label=label,
+        total=total,
+        may_fail=may_fail,
+    )
+
+
+def run_make(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    step: StepHandle,
+    label: str,
+    total: int | None = None,
+    may_fail: bool = False,
+) -> Sequence[str]:
+    """Run make, or a command that make saved, and tell of it as progress; the lines of its output.
+
+    :param total: how many objects will be compiled, if that is known.
+    :param may_fail: its exit status doesn't matter.
+    :raise BuildError: with the compiler's own lines; ``label`` says what was being built.
+    """
+    output = MakeOutput(step, OBJECTS, total=total)
     try:
-        run(
-            [*argv, *(f"{name}={program}" for name, program in ABSENT.items()), *options, *goals],
-            cwd=place / OBJECTS,
-            env=_environment(tools),
-            log=log,
-            on_line=told.line,
-        )
+        run(argv, cwd=cwd, env=env, log=log, on_line=output.line)
     except CommandError as error:
+        if may_fail:
+            return output.lines
         raise BuildError(
             f"{label} failed",
-            details=compiler_errors(told.lines) or error.tail,
+            details=compiler_errors(output.lines) or error.tail,
             hint=f"the whole output is in {log}",
         ) from error
+    return output.lines
 
 
 def compiler_wrapper(folder: Path) -> Path:
@@ -110,7 +140,7 @@ def compiler_wrapper(folder: Path) -> Path:
     return folder
 
 
-def _environment(tools: Path) -> Mapping[str, str]:
+def make_environment(tools: Path) -> Mapping[str, str]:
     """All that make sees: what makes it run, and what makes it say the same everywhere."""
     kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR") or key.startswith("CCACHE_")}
     return kept | {

@@ -11,6 +11,7 @@ _SHOWN_ERRORS = 40  # lines of compiler messages that an error shows
 _MADE = re.compile(
     r"^  (CC|AS|LD|AR|HOSTCC|HOSTLD|OBJCOPY|KSYMS|LZ4|GZIP|ZSTD|XZKERN|LZMA|LZO|BZIP2) +(?:\[M\] )?(\S+)$"
 )
+_PLANNED = re.compile(r"echo '  (CC|AS) +\S+'")
 _ERROR = re.compile(
     r"(^|[ :])(fatal )?error: |undefined reference|multiple definition"
     r"|\*\*\* (?!\[|Waiting for)|cannot find |: not found$"
@@ -20,12 +21,18 @@ _COMMAND = re.compile(r"^  [A-Z][A-Z0-9_]* +\S")
 _MAKE = re.compile(r"^make(\[\d+\])?: ")
 
 
-class Told:
-    """What make said, told onwards as progress: which object, and how many so far."""
+def planned_objects(lines: Sequence[str]) -> int:
+    """How many objects make would compile, by the output of ``make --dry-run``."""
+    return sum(1 for line in lines if _PLANNED.search(line))
 
-    def __init__(self, step: StepHandle, folder: str) -> None:
+
+class MakeOutput:
+    """What make prints, handed on as progress: which file, and how many of ``total`` objects so far."""
+
+    def __init__(self, step: StepHandle, folder: str, *, total: int | None = None) -> None:
         self._step = step
         self._folder = folder
+        self._total = total
         self._count = 0
         self.lines: list[str] = []
 
@@ -36,8 +43,11 @@ class Told:
         if found:
             self._count += found[1] in ("CC", "AS")
             # Some tools are built under their full path.
-            name = found[2].rpartition(f"/{self._folder}/")[2]
-            self._step.detail(f"{found[1]} {name} ({self._count})")
+            text = f"{found[1]} {found[2].rpartition(f'/{self._folder}/')[2]}"
+            if self._total is None:
+                self._step.detail(text)
+            else:
+                self._step.progress(min(self._count, self._total), self._total, text)
 
 
 def compiler_errors(lines: Sequence[str]) -> tuple[str, ...]:

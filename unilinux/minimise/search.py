@@ -138,7 +138,7 @@ def _original(job: Job, tree: KernelTree, config: Resolved, cargo: Cargo, syscal
     """The original out of the store: the builder compiles nothing that the first trial would undo."""
     objects = job.pipeline.objects(job.plan, tree, config)
     image = job.pipeline.link(tree, objects, cargo, syscalls)
-    return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, image.bzimage))
+    return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, job.pipeline.bzimage(tree, objects, image)))
 
 
 def _known(variations: Varying) -> frozenset[str]:

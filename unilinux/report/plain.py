@@ -11,7 +11,7 @@ from typing import TextIO
 from unilinux.core.events import Event, Note, StepDetail, StepFinished, StepStarted, StepWorking
 from unilinux.report.sink import Reporter
 from unilinux.report.stream import SafeStream
-from unilinux.report.text import duration, one_line, rough_duration, steps_cached
+from unilinux.report.text import detail_text, duration, one_line, rough_duration, steps_cached
 
 # A kernel build says thousands of things; a log wants to know that it goes on.
 DETAIL_INTERVAL_S = 5.0
@@ -89,7 +89,7 @@ class PlainLines(Reporter):
         if step is not None and now >= step.quiet_until:
             step.quiet_until = now + DETAIL_INTERVAL_S
             self._show(step)
-            self._write(step.depth, f"{step.label}: {one_line(event.text)}")
+            self._write(step.depth, f"{step.label}: {detail_text(event, now - step.began)}")
 
     def _finish(self, event: StepFinished) -> None:
         step = self._running.pop(event.id, None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unilinux.core.events import Event, StepDetail, StepFinished, StepStarted, StepWorking
-from unilinux.report.text import one_line, rough_duration
+from unilinux.report.text import detail_text, one_line, rough_duration
 
 
 @dataclass(slots=True)
@@ -45,7 +45,8 @@ class Steps:
             case StepWorking() if event.id in self._running and event.estimate_s:
                 self._running[event.id].detail = f"the last time: {rough_duration(event.estimate_s)}"
             case StepDetail() if event.id in self._running:
-                self._running[event.id].detail = one_line(event.text)
+                node = self._running[event.id]
+                node.detail = detail_text(event, now - node.began)
             case StepFinished() if event.id in self._running:
                 node = self._running.pop(event.id)
                 node.finished = event

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+from unilinux.core.events import StepDetail
+
 # Escape sequences (colours of compilers, cursor movements), then what else of the control characters is left.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()*+][0-9A-Za-z]|[@-Z\\-_])")
+_LEAST_S = 3.0  # of a step's time, before anything can be said of its rest
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]+")
 
 
@@ -40,3 +43,18 @@ def duration(seconds: float) -> str:
 def steps_cached(count: int) -> str:
     """``1 step cached``, ``18 steps cached``."""
     return f"{count} step{'' if count == 1 else 's'} cached"
+
+
+def detail_text(event: StepDetail, seconds: float) -> str:
+    """What a step that has run for so long is doing; if it counts parts, how many are done, and the time left.
+
+    >>> detail_text(StepDetail(1, "CC mm/slub.o", done=100, total=400), 20.0)
+    '100/400, about 60 s left  CC mm/slub.o'
+    """
+    text = one_line(event.text)
+    if event.done is None or not event.total:
+        return text
+    count = f"{event.done}/{event.total}"
+    if seconds >= _LEAST_S and 0 < event.done < event.total:
+        count += f", about {rough_duration(seconds / event.done * (event.total - event.done))} left"
+    return f"{count}  {text}".rstrip()

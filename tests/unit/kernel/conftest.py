@@ -25,31 +25,53 @@ PATCHLEVEL = 12
 SUBLEVEL = 1
 EXTRAVERSION =
 
-cc = @mkdir -p $(dir $@); echo "  $(1)      $@"; gcc -c -o $@ $(2)
+export CC := gcc
 
-bzImage: vmlinux
-\t@mkdir -p arch/x86/boot; cp vmlinux arch/x86/boot/bzImage
+vmlinux: vmlinux.a
+\t@sh ../scripts/link-vmlinux.sh && echo 'savedcmd_$@ := sh ../scripts/link-vmlinux.sh' > .$@.cmd
 
-vmlinux: init/main.o kernel/exit.o usr/initramfs_data.o
-\t@echo "  KEPT    $$(tr '\\n' ' ' < usr/unilinux.syscalls)"
-\t@echo "  LD      $@"; ld --build-id=none -o $@ $^; nm -n $@ > System.map
+vmlinux.a: init/main.o kernel/exit.o usr
+\t@echo '  AR      $@'; rm -f $@; ar cDPrST $@ $(OBJECTS)
+\t@echo 'savedcmd_$@ := rm -f $@; ar cDPrST $@ $(OBJECTS)' > .$@.cmd
+
+OBJECTS := init/main.o kernel/exit.o usr/initramfs_data.o
 
 prepare:
 \t@echo "  PREPARED"; cat ../kconfig-says >> .config
 
 init/main.o: ../init/main.c | prepare
-\t$(call cc,CC,$<)
+\t@mkdir -p $(dir $@); echo '  CC      $@'; $(CC) -c -o $@ $<
 
 kernel/exit.o: ../kernel/exit.c | prepare
-\t$(call cc,CC,$<)
+\t@mkdir -p $(dir $@); echo '  CC      $@'; $(CC) -c -o $@ $<
 
-usr/initramfs_data.o: ../usr/initramfs_data.S usr/unilinux.cpio
-\t$(call cc,AS,$<)
+usr: | prepare
+\t@$(MAKE) -f ../scripts/Makefile.build obj=usr need-builtin=1
 
 headers:
 \t@mkdir -p usr/include/linux; cp ../include/linux/version.h usr/include/linux; touch usr/include/linux/.x.cmd
 
-.PHONY: prepare headers bzImage
+.PHONY: prepare headers usr
+"""
+
+# What is made of one folder alone: that which takes the application's files, and the boot code.
+BUILD = """\
+__build: usr/initramfs_data.o
+
+usr/initramfs_data.o: ../usr/initramfs_data.S usr/unilinux.cpio
+\t@echo '  AS      $@'; $(CC) -c -o $@ $<
+\t@echo 'savedcmd_$@ := $(CC) -c -o $@ $< # usr/unilinux.cpio' > usr/.initramfs_data.o.cmd
+
+arch/x86/boot/bzImage: vmlinux
+\t@mkdir -p arch/x86/boot; echo '  BUILD   $@'; cp vmlinux $@
+"""
+
+LINK = """\
+set -e
+echo "  KEPT    $(tr '\\n' ' ' < usr/unilinux.syscalls)"
+echo "  LD      vmlinux"
+ld --build-id=none -o vmlinux --whole-archive vmlinux.a
+nm -n vmlinux > System.map
 """
 
 MAIN = """\
@@ -80,6 +102,8 @@ FILES = {
     "Makefile": MAKEFILE,
     "init/main.c": MAIN,
     "kernel/exit.c": EXIT,
+    "scripts/Makefile.build": BUILD,
+    "scripts/link-vmlinux.sh": LINK,
     "kconfig-says": "",
     "include/linux/version.h": "#define LINUX 6\n",
     "usr/initramfs_data.S": '.section .init.ramfs,"a"\n.incbin "usr/unilinux.cpio"\n',

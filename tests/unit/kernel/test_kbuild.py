@@ -11,9 +11,13 @@ import pytest
 
 from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
 from unilinux.core.errors import BuildError, ConfigError, HostError
-from unilinux.core.files import digest_bytes
+from unilinux.core.events import StepDetail
+from unilinux.core.files import digest_bytes, digest_tree
 from unilinux.core.store import Output
-from unilinux.kernel.kbuild import KernelImage, compile_objects, install_headers, link_image, parse_config
+from unilinux.kernel.kbuild import compile_objects, install_headers, parse_config
+from unilinux.kernel.link import BZIMAGE, KernelImage, link_image, make_bzimage
+from unilinux.kernel.make import OBJECTS
+from unilinux.kernel.saved import Notes, mirror
 from unilinux.kernel.source import KernelTree
 from unilinux.link.initramfs import Initramfs
 
@@ -51,7 +55,6 @@ def test_linking_compiles_nothing_and_takes_the_initramfs(workshop: Workshop) ->
     objects = compile_it(workshop)
     image = link(workshop, workshop.tree(), objects, b"the application" * 9)
     assert b"the application" in image.vmlinux.read_bytes()
-    assert b"the application" in image.bzimage.read_bytes()
     assert "kernel_exit" in image.system_map.read_text()
     assert image.vmlinux.stat().st_size < image.debug.stat().st_size
     assert parse_config(image.config.read_text())["PVH"] == "y"
@@ -121,7 +124,10 @@ def test_interrupted_compile_goes_on_where_it_was(
         patch.setenv("PATH", f"{failing.parent}:{os.environ['PATH']}")
         compile_it(workshop)
     assert "CC      init/main.o" in log_of(workshop, "kernel-objects")
+    workshop.recorder.events.clear()
     compile_it(workshop)
+    # What is left is what counts.
+    assert max(one.total or 0 for one in workshop.recorder.events if isinstance(one, StepDetail)) < 3
     assert "CC      init/main.o" not in log_of(workshop, "kernel-objects")
     assert "CC      kernel/exit.o" in log_of(workshop, "kernel-objects")
 
@@ -166,9 +172,59 @@ def test_patched_tree_and_configuration_count(workshop: Workshop) -> None:
     assert compile_it(workshop).key != first.key
 
 
-def test_progress_names_and_counts_objects(workshop: Workshop) -> None:
+def test_progress_names_objects_and_says_how_many_of_all(workshop: Workshop) -> None:
     compile_it(workshop)
-    shown = [detail for detail in workshop.recorder.details if detail.startswith(("CC ", "AS "))]
+    counted = [event for event in workshop.recorder.events if isinstance(event, StepDetail) and event.total]
+    made = [event for event in counted if event.text.startswith(("CC ", "AS "))]
     # In which order make's jobs come is open; the count isn't.
-    assert "init/main.o" in {detail.split()[1] for detail in shown}
-    assert [detail.split()[-1] for detail in shown] == ["(1)", "(2)", "(3)"]
+    assert "init/main.o" in {event.text.split()[1] for event in made}
+    assert [(event.done, event.total) for event in made] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_bzimage_is_made_of_the_linked_kernel_when_asked_for(workshop: Workshop) -> None:
+    tree, objects = workshop.tree(), compile_it(workshop)
+    image = link(workshop, tree, objects, b"the application" * 9)
+    assert "BUILD" not in log_of(workshop, "kernel-objects") + log_of(workshop, "kernel-image")
+    output = make_bzimage(tree, objects, image, store=workshop.store)
+    assert b"the application" in (output.path / BZIMAGE).read_bytes()
+    assert make_bzimage(tree, objects, image, store=workshop.store).cached
+
+
+def test_linking_leaves_the_objects_as_they_were(workshop: Workshop) -> None:
+    tree, objects = workshop.tree(), compile_it(workshop)
+    before = digest_tree(objects.path)
+    image = link(workshop, tree, objects, b"1")
+    make_bzimage(tree, objects, image, store=workshop.store)
+    assert digest_tree(objects.path) == before
+
+
+def test_a_link_knows_the_environment_of_the_compile_and_nothing_of_its_place(workshop: Workshop) -> None:
+    notes = Notes.read(compile_it(workshop).path)
+    assert notes.folders == ("usr",)
+    assert notes.environment["CC"] == "gcc"
+    assert str(workshop.root) not in str(notes.environment)
+
+
+def test_objects_without_the_command_of_the_link_are_damaged(workshop: Workshop) -> None:
+    tree, objects = workshop.tree(), compile_it(workshop)
+    saved = objects.path / OBJECTS / ".vmlinux.a.cmd"
+    saved.parent.chmod(0o755)
+    saved.unlink()
+    with pytest.raises(HostError, match="kernel-objects: the output in the cache was damaged"):
+        link(workshop, tree, objects, b"1")
+
+
+def test_a_mirror_copies_only_what_is_to_change(tmp_path: Path) -> None:
+    for name in ("top", "fs/a.o", "arch/x86/lib/b.o", "arch/x86/entry/c.o", "arch/x86/entry/vdso/d.o", "arch/x86/e.o"):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        path.chmod(0o444)
+    target = tmp_path / "target"
+    mirror(tmp_path / "source", target, own=("arch/x86/entry", "missing/folder"))
+    links = sorted(str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink())
+    assert links == ["arch/x86/lib", "fs"]
+    assert (target / "fs/a.o").read_text() == "fs/a.o"
+    (target / "arch/x86/entry/vdso/d.o").write_text("changed")
+    assert (tmp_path / "source/arch/x86/entry/vdso/d.o").read_text() == "arch/x86/entry/vdso/d.o"
+    assert (target / "top").stat().st_mtime == (tmp_path / "source/top").stat().st_mtime

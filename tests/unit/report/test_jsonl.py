@@ -16,7 +16,7 @@ def test_each_event_is_one_line_with_its_kind_and_time() -> None:
     assert lines == [
         {"event": "step-started", "time": 12.346, "id": 1, "parent": None, "name": "kernel", "label": "the\nkernel",
          "cacheable": False},
-        {"event": "step-detail", "time": 12.346, "id": 1, "text": "mm"},
+        {"event": "step-detail", "time": 12.346, "id": 1, "text": "mm", "done": None, "total": None},
         {"event": "step-finished", "time": 12.346, "id": 1, "name": "kernel", "label": "the\nkernel",
          "seconds": 2.5, "cached": False, "ok": True},
         {"event": "note", "time": 12.346, "text": "ünicode"},

@@ -1,6 +1,7 @@
 import pytest
 
-from unilinux.report.text import duration, one_line, printable, rough_duration
+from unilinux.core.events import StepDetail
+from unilinux.report.text import detail_text, duration, one_line, printable, rough_duration
 
 
 def test_colours_cursor_movements_and_line_ends_are_taken_out() -> None:
@@ -25,3 +26,19 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 )
 def test_a_time_to_come_is_rough(seconds: float, text: str) -> None:
     assert rough_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "text"),
+    [
+        (None, None, 20.0, "CC a.o"),
+        (100, 400, 20.0, "100/400, about 60 s left  CC a.o"),
+        (1, 400, 0.5, "1/400  CC a.o"),
+        (0, 400, 20.0, "0/400  CC a.o"),
+        (400, 400, 20.0, "400/400  CC a.o"),
+    ],
+)
+def test_a_step_that_counts_says_how_long_the_rest_takes(
+    done: int | None, total: int | None, seconds: float, text: str
+) -> None:
+    assert detail_text(StepDetail(1, "CC a.o", done, total), seconds) == text
