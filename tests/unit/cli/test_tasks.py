@@ -22,7 +22,7 @@ TASKS = (
 
 def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
+        [sys.executable, "-m", "unilinux.cli", *words],
         cwd=PROJECT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -67,4 +67,40 @@ def test_lists_are_json_on_request() -> None:
 def test_every_task_explains_itself(task: str) -> None:
     done = invoke("--help", task)
     assert done.returncode == 0
-    assert "none" not in done.stdout.split("Docstring:")[1].split("Options:")[0]
+    usage, what, options = done.stdout.split("\n\n", 2)
+    assert usage == f"Usage: ./x {task} [OPTIONS]"
+    assert len(what) > 10
+    assert "--json" in options
+    assert "--verbose" in options
+
+
+def test_the_tasks_work_with_plain_invoke_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "apps", "--json"], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert "hello" in {app["name"] for app in json.loads(done.stdout)}
+
+
+# What takes long to load, and what only some commands need.
+HEAVY = ("pydantic", "kconfiglib", "elftools", "capstone", "jinja2", "qemu", "rich", "asyncio", "unilinux.ops")
+
+
+def loaded(*words: str) -> set[str]:
+    """The heavy modules that a command line loads."""
+    program = (
+        "import sys, json, runpy; sys.argv = ['x', *sys.argv[1:]]\n"
+        "try: runpy.run_module('unilinux.cli', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write('LOADED ' + json.dumps(sorted(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    names = json.loads(done.stderr.rpartition("LOADED ")[2])
+    return {heavy for heavy in HEAVY if any(name == heavy or name.startswith(f"{heavy}.") for name in names)}
+
+
+@pytest.mark.parametrize("words", [("--help", "build"), ("--list",), ("build", "--bogus")])
+def test_nothing_heavy_is_loaded_to_explain(words: tuple[str, ...]) -> None:
+    # invoke brings asyncio by unittest.mock; errors are drawn by rich.
+    assert loaded(*words) <= {"asyncio", "rich"}

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[3]
 REAL = ("cat", "cmp", "cp", "dirname", "flock", "mkdir", "mv", "readlink", "rm", "sed", "sh", "sleep")
 
 PYTHON = """#!/bin/sh
-# A Python whose virtual environments hold a pip that succeeds and an invoke that tells how it was called.
+# A Python whose virtual environments hold a pip that succeeds and a unilinux that tells how it was called.
 here=@BIN@
 case $1 in
     -c) [ -e "$here/no-venv" ] && exit 1; echo "$here/python3" ;;
@@ -23,9 +23,10 @@ case $1 in
         venv)
             echo "venv $4" >>"$here/calls"
             rm -rf "$4"; mkdir -p "$4/bin"
-            cp "$here/python3" "$4/bin/python"
-            printf '#!/bin/sh\\necho "invoke $*"\\n' >"$4/bin/invoke"
-            chmod +x "$4/bin/invoke" ;;
+            cp "$here/python3" "$4/bin/python" ;;
+        unilinux.cli)
+            shift 2
+            echo "unilinux $*" ;;
         pip)
             echo "pip $*" >>"$here/calls"
             echo "noise on standard output"
@@ -114,28 +115,53 @@ def test_alone_it_explains_itself_and_does_nothing(arguments: tuple[str, ...], t
 
 def test_the_first_call_sets_up_and_the_second_only_runs(trial: Trial) -> None:
     status, output, errors = trial.call("build", "--app", "a b")
-    assert (status, output) == (0, f"invoke --search-root {trial.root} build --app a b\n")
+    assert (status, output) == (0, "unilinux build --app a b\n")
     assert f"x: making {trial.root}/.venv with {trial.bin}/python3" in errors
     calls = trial.calls()
     assert calls[0] == "dpkg-query"
     assert calls[1] == f"venv {trial.root}/.venv"
     assert "--require-hashes" in calls[2]
     assert calls[3].endswith(f"--no-deps --no-build-isolation --editable {trial.root}")
-    assert trial.call("apps") == (0, f"invoke --search-root {trial.root} apps\n", "")
+    assert trial.call("apps") == (0, "unilinux apps\n", "")
+    assert trial.calls() == []
+
+
+def test_packages_are_looked_at_again_when_the_list_or_dpkg_has_changed(trial: Trial) -> None:
+    (trial.root / "dpkg").mkdir()
+    status = trial.root / "dpkg" / "status"
+    status.touch()
+    trial.call("apps", DPKG_ADMINDIR=str(status.parent))
+    trial.calls()
+    trial.call("apps", DPKG_ADMINDIR=str(status.parent))
+    assert trial.calls() == []
+    later = time.time() + 10
+    os.utime(status, (later, later))
+    trial.call("apps", DPKG_ADMINDIR=str(status.parent))
+    assert trial.calls() == ["dpkg-query"]
+    os.utime(status, (0, 0))
+    trial.packages("gcc # compiles", "make # makes")
+    trial.call("apps", DPKG_ADMINDIR=str(status.parent))
     assert trial.calls() == ["dpkg-query"]
 
 
+def test_alone_it_lists_the_applications(trial: Trial) -> None:
+    for app in ("hello", "nginx"):
+        (trial.root / "apps" / app).mkdir(parents=True)
+        (trial.root / "apps" / app / "app.toml").touch()
+    assert "\nApplications: hello nginx\n" in trial.call()[1]
+
+
 def test_help_for_a_command_is_invokes(trial: Trial) -> None:
-    assert trial.call("help", "build")[1] == f"invoke --search-root {trial.root} --help build\n"
+    assert trial.call("help", "build")[1] == "unilinux --help build\n"
     for words in (("build", "--help"), ("build", "-h"), ("build", "--app", "nginx", "--help")):
-        assert trial.call(*words)[1] == f"invoke --search-root {trial.root} --help build\n"
+        assert trial.call(*words)[1] == "unilinux --help build\n"
 
 
 def test_it_finds_its_project_through_links(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "far away").mkdir()
     (tmp_path / "link").symlink_to("a project/x")
     (tmp_path / "far away" / "link").symlink_to("../link")
-    assert trial.call("apps", x=tmp_path / "far away" / "link")[1] == f"invoke --search-root {trial.root} apps\n"
+    assert trial.call("apps", x=tmp_path / "far away" / "link")[1] == "unilinux apps\n"
 
 
 def test_a_changed_lock_or_a_moved_project_sets_up_again(trial: Trial, tmp_path: Path) -> None:
@@ -186,14 +212,14 @@ def test_two_first_calls_set_up_once(trial: Trial) -> None:
     assert second.stderr.readline() == "x: waiting for another ./x to end its set-up\n"
     (trial.bin / "slow-pip").unlink()
     outputs = [process.communicate(timeout=30)[0] for process in (first, second)]
-    assert outputs == [f"invoke --search-root {trial.root} apps\n"] * 2
+    assert outputs == ["unilinux apps\n"] * 2
     assert sum(line.startswith("venv") for line in trial.calls()) == 1
 
 
 def test_missing_packages_are_told_with_the_reason_and_installed(trial: Trial) -> None:
     trial.packages("gcc  # compiles", "absent-one   # is needed for this", "absent-two # for that")
     status, output, errors = trial.call("apps")
-    assert (status, output) == (0, f"invoke --search-root {trial.root} apps\n")
+    assert (status, output) == (0, "unilinux apps\n")
     assert "    absent-one: is needed for this\n    absent-two: for that\n" in errors
     assert "gcc" not in errors
     installs = [line for line in trial.calls() if line.startswith("apt-get")]
@@ -228,7 +254,7 @@ def test_what_only_tests_need_is_installed_for_them_alone(trial: Trial) -> None:
     trial.call("test", "--fast")
     assert [line for line in trial.calls() if "absent-browser" in line] == []
     status, output, errors = trial.call("test", "--all")
-    assert (status, output) == (0, f"invoke --search-root {trial.root} test --all\n")
+    assert (status, output) == (0, "unilinux test --all\n")
     assert "    absent-browser: shows pages\n" in errors
     assert "--no-install-recommends absent-browser" in trial.calls()[-1]
 
@@ -237,7 +263,7 @@ def test_tests_go_on_without_what_only_they_need(trial: Trial) -> None:
     trial.packages("absent-browser # shows pages", file="debian-packages-test.txt")
     trial.call("apps")
     status, output, errors = trial.call("test", UNILINUX_NO_INSTALL="1")
-    assert (status, output) == (0, f"invoke --search-root {trial.root} test\n")
+    assert (status, output) == (0, "unilinux test\n")
     assert errors.endswith("absent-browser\nx: the tests that need them will be skipped\n")
     (trial.bin / "bad-apt").touch()
     assert trial.call("test")[0] == 0
@@ -291,7 +317,7 @@ def test_debians_python_is_asked_for_only_where_there_is_no_other(trial: Trial) 
 def test_elsewhere_than_on_debian_it_says_once_that_packages_are_not_checked(trial: Trial) -> None:
     (trial.bin / "dpkg-query").unlink()
     assert "x: this is no Debian: check yourself" in trial.call("apps")[2]
-    assert trial.call("apps") == (0, f"invoke --search-root {trial.root} apps\n", "")
+    assert trial.call("apps") == (0, "unilinux apps\n", "")
 
 
 @pytest.mark.parametrize(("file", "least"), [("debian-packages.txt", 10), ("debian-packages-test.txt", 1)])
