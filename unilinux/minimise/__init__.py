@@ -1,1 +1,1 @@
-"""The closed loop that finds the smallest kernel for an application: take away, build, boot, verify."""
+"""Finds the smallest kernel for an application: take something away, build, boot, verify, decide."""

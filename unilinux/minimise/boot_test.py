@@ -1,4 +1,4 @@
-"""Whether a kernel still does its job: the manifest's checks, a timer that ticks, a console that says the same."""
+"""Test a kernel by booting it: the manifest's checks, a timer that ticks, a console that shows the same lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from unilinux.vm.vm import Vm
 _TICK = "10 ms have passed"
 # Digits and addresses differ from run to run.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
-# The terminal's echo of what asks an application to end: it comes in the middle of some line or other.
+# The terminal's echo of the key that stops an application: it appears in the middle of some line.
 _ECHO = re.compile(r"\^[C\\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootTestResult:
-    """How one boot went.
+    """The result of one boot.
 
     ``failure`` is empty if all was well; ``said`` are the console's lines without their numbers.
     """
@@ -42,7 +42,7 @@ class BootTestResult:
 
 
 class BootTest(Protocol):
-    """Boots kernels and looks at what they do."""
+    """Boots kernels and checks what they do."""
 
     def run(self, vmlinux: Path, *, timeout_s: float) -> BootTestResult:
         """Boot, check, stop; ``timeout_s`` is for each check, and what is late fails.
@@ -59,10 +59,10 @@ class _FailedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBootTest:
-    """Proves with the application's own manifest.
+    """Tests an image with the checks of its application's manifest.
 
     ``tick`` holds the files of an application that sleeps on a timer and ends, as an initrd: booted
-    in the same kernel, it shows what a server's answers don't, that the clock ticks.
+    in the same kernel, it shows that the clock ticks, which a server's answers don't.
     None if the application itself does so.
     """
 
@@ -124,6 +124,6 @@ def plain_lines(lines: Iterable[str]) -> frozenset[str]:
 
 
 def _require(result: CheckResult) -> None:
-    # The first failure decides; to wait for the others would only take time.
+    # The first failure decides: the other checks would only take time.
     if not result.ok:
         raise _FailedError(result)

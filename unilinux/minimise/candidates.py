@@ -1,4 +1,4 @@
-"""What may be changed to make a kernel smaller, and what must stay whatever verification says."""
+"""What may be changed to make a kernel smaller, and what stays whatever verification says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unilinux.kconfig.variation import Setting
 
 KEEP: Mapping[str, str] = MappingProxyType(
     {
-        # Security: no check of an application's work would miss them.
+        # Security: no check of an application would notice their absence.
         "SYN_COOKIES": "a flood of SYNs must not shut the port",
         "BUG": "a broken invariant ends the machine, rather than going on with it",
         "STRICT_KERNEL_RWX": "the kernel's code and constants can't be overwritten",
@@ -31,7 +31,7 @@ KEEP: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One thing to try: ``changes`` to the configuration, of which ``name`` is the symbol that it is about."""
+    """One thing to try: ``changes`` to the configuration; ``name`` is the symbol that they are about."""
 
     name: str
     changes: Mapping[str, str]
@@ -61,9 +61,9 @@ class _Alternative:
     late: bool = False
 
 
-# Values, rather than symbols to take away; those that Kconfig doesn't offer to a kernel are passed over.
-# The optimiser comes first: it changes every object. Late is what fails easily and touches few objects, so that
-# it doesn't fail a group, and the compressor, which takes long and only sees the result.
+# Values, rather than symbols to take away; those that a kernel's Kconfig doesn't have are skipped.
+# The optimiser comes first: it changes every object. Late are those that fail easily and touch few objects, so that
+# they don't make a group fail, and the compressor, which takes long and works on the result alone.
 _ALTERNATIVES = (
     _Alternative(
         name="CC_OPTIMIZE_FOR_SIZE",
@@ -114,17 +114,17 @@ _ALTERNATIVES = (
 
 
 def keep_list(more: Mapping[str, str]) -> Mapping[str, str]:
-    """The usual keep-list with what the user adds to it, by symbol."""
+    """The usual symbols to keep and those that the user adds, with the reasons."""
     return {**KEEP, **more}
 
 
 def removals(
     settings: Sequence[Setting], original: Resolved, *, removable_from: Collection[str], keep: Mapping[str, str]
 ) -> tuple[Move, ...]:
-    """What is on, can be off, and is asked for by nobody but the files ``removable_from`` (the profile's).
+    """What is on, can be off, and is asked for only by the files ``removable_from`` (the profile's).
 
     What the application's manifest, the machine or the image asks for isn't tried:
-    it is their word that it is needed. Nor are symbols that are there to save something.
+    they say that it is needed. Symbols that save something aren't tried either.
     """
     savers = {symbol for symbol, value in option_symbols() if value == "y"}
     return tuple(

@@ -1,8 +1,8 @@
-"""A working folder of kernel objects that is changed from one configuration to the next.
+"""A working folder of kernel objects that is rebuilt from one configuration to the next.
 
-kbuild compiles what a changed symbol touches and no more, so that a trial takes
-seconds where a compile in the store takes minutes. What comes out serves to decide;
-the image that is kept in the end is made by the store, from nothing.
+kbuild compiles only what a changed symbol affects, so that a trial takes seconds where a
+compile in the store takes minutes. Its results only serve to decide: the image that is kept
+in the end is built by the store, from nothing.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class KernelBuilder(Protocol):
     def build(self, config: str) -> Built:
         """Build the ``.config`` text with the application.
 
-        :raise BuildError: the compiler or linker said no.
-        :raise ConfigError: the kernel's own Kconfig makes something else of it.
+        :raise BuildError: the compiler or linker failed.
+        :raise ConfigError: the kernel's own Kconfig changes it.
         :raise HostError: the disk is full.
         """
 
@@ -121,7 +121,7 @@ class IncrementalBuilder:
         if free < _LEAST_FREE_BYTES or (error is not None and any(_NO_SPACE in line for line in error.details)):
             raise HostError(
                 f"{free >> 20} MiB are left on the disk of {self._folder}, too little to build kernels",
-                hint="free some space and start the same command again: it goes on where it was",
+                hint="free some space and start the same command again: it continues where it was",
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""What was tried already, kept so that no configuration is ever tried twice."""
+"""The results of earlier trials, kept so that no configuration is tried twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result as a profile: every symbol that had to be asked for, with what speaks for it beside it."""
+"""The result as a profile: every symbol that has to be asked for, with the reason beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTH = 116
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """All that the profile tells."""
+    """Everything that goes into the profile."""
 
     plan: Plan
     resolved: Resolved
@@ -36,7 +36,7 @@ class Finding:
 
     @property
     def stated(self) -> tuple[SymbolState, ...]:
-        """The symbols that the profile asks for. What was taken away needs no word: what nobody asks for is off."""
+        """The symbols that the profile asks for. Those that were taken away need no line."""
         files = {*profile_files(self.plan), ORIGIN.file}
         return tuple(
             state
@@ -85,9 +85,9 @@ def _head(found: Finding) -> str:
     plan, profile, shrunk = found.plan, found.plan.profile, found.shrunk
     manifest, spec, entry = plan.app.manifest, plan.machine.spec, plan.entry
     state = (
-        "No single symbol can be removed from it: each was tried, and what failed stands beside it."
+        "No single symbol can be removed from it: each was tried, and what failed is beside it."
         if shrunk.minimal
-        else f"NOT MINIMAL YET: the time was up with {len(shrunk.untried)} things untried. The same command goes on."
+        else f"NOT MINIMAL YET: the time ran out with {len(shrunk.untried)} things untried. The same command continues."
     )
     made = f"found by ./x minimise --app {manifest.name} --profile {profile.name}"
     kernel = f"Linux {found.resolved.kernel_version}, {spec.target}, ring {entry.ring}, {entry.syscall}"
@@ -95,7 +95,7 @@ def _head(found: Finding) -> str:
         f"# The smallest kernel for {manifest.name}, {made}",
         f"# in {found.trials} trials: {kernel}.",
         f"# {state}",
-        "# Its proof are the checks of the application's manifest: what they don't ask for may be missing.",
+        "# It was tested with the checks of the application's manifest: what they don't check may be missing.",
         "schema = 1",
         f"summary = {json.dumps(f'the smallest kernel on which {manifest.name} does what its manifest promises')}",
     ]
@@ -113,7 +113,7 @@ def _table(name: str, values: Mapping[str, object]) -> list[str]:
 
 
 def _why(state: SymbolState, found: Finding) -> str:
-    """What speaks for a symbol: what was seen, what failed without it, why it is kept."""
+    """The reason for a symbol: what was seen, what failed without it, or why it is kept."""
     name = state.name
     said = [*found.usage[name].lines[:1]] if name in found.usage else []
     if name in found.shrunk.taken and name in found.shrunk.changes:

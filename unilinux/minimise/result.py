@@ -1,4 +1,4 @@
-"""What a trial of a configuration found out."""
+"""The result of a trial."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
-    """Whether a configuration does its job; ``reason`` says why not, and is empty if it does.
+    """Whether a configuration passes; ``reason`` says why not, and is empty if it does.
 
     ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took,
     ``timeout_s`` the time that each check had; 0 where nothing was booted.

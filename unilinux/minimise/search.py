@@ -1,4 +1,4 @@
-"""One run of the closed loop for an application: from its plan to the smallest configuration."""
+"""One search for an application: from its plan to the smallest configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from unilinux.minimise.trials import Baseline, KernelTrials, known_baseline
 from unilinux.observe.usage import SymbolUsage
 from unilinux.vm.engine import Engine
 
-# What the journal's results depend on besides the code: to be raised when checks become stricter.
+# What the journal's results depend on besides the code: raised when the checks become stricter.
 _RULES = 2
 # The application that sleeps on a timer and ends, which tests that the clock ticks.
 _CLOCK_APP = "hello"
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was found, the variation that it is, how the original did, and the trials made in this run."""
+    """What was found, as a variation too, the original's results, and the number of trials in this run."""
 
     finding: Finding
     variation: Variation
@@ -64,7 +64,7 @@ class Outcome:
 
 
 def minimise(job: Job) -> Outcome:
-    """Search. What was tried before isn't tried again, so that an interrupted run goes on where it was.
+    """Search. What was tried before isn't tried again, so an interrupted run continues where it was.
 
     :raise VerifyError: verification fails or is flaky on the original.
     :raise HostError: the disk is full, or the host lacks something.
@@ -135,7 +135,7 @@ def _shrink(
 
 
 def _original(job: Job, tree: KernelTree, config: Resolved, cargo: Cargo, syscalls: Sequence[int]) -> Built:
-    """The original out of the store: the builder compiles nothing that the first trial would undo."""
+    """The original out of the store: so the builder doesn't compile what the first trial would compile differently."""
     objects = job.pipeline.objects(job.plan, tree, config)
     image = job.pipeline.link(tree, objects, cargo, syscalls)
     return Built(vmlinux=image.vmlinux, sizes=sizes_of(image.vmlinux, job.pipeline.bzimage(tree, objects, image)))
@@ -170,7 +170,7 @@ def _clock(job: Job) -> Contents | None:
 
 
 def _context(job: Job, tree: KernelTree, files: str, tick: Path | None, syscalls: Sequence[int]) -> str:
-    """Stands for all that a result depends on, besides the configuration and the time-out."""
+    """A digest of everything that a result depends on, besides the configuration and the time-out."""
     plan = job.plan
     manifest = plan.app.manifest
     whole = {

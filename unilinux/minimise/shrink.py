@@ -1,8 +1,8 @@
-"""The search: what can go, and which values make it smaller. Knows no kernel, only results.
+"""The search: what can be removed, and which values make the kernel smaller. It knows no kernel, only results.
 
-Each build is dear and each change may touch all objects, so everything is tried at
-once: the values that make it smaller, and without all symbols that nothing speaks
-for. A group that fails is tried in halves, down to single changes. A symbol that
+Each build is expensive and each change may touch all objects, so everything is tried at
+once: the values that make it smaller, and without all symbols that
+have no evidence of use. A group that fails is tried in halves, down to single changes. A symbol that
 failed is tried again after others have gone, until a whole round finds nothing more
 to take away: then no single symbol can be removed.
 """
@@ -63,8 +63,8 @@ def shrink(
 ) -> Shrunk:
     """Search until no single symbol can be removed, or until ``out_of_time``.
 
-    ``used`` are symbols that something speaks for: they are not taken away in groups
-    with the others, so that those go at once.
+    ``used`` are symbols with evidence of use: they aren't taken away in groups with the
+    others, so that the others can go at once.
 
     :raise HostError: the host failed, not a configuration.
     """

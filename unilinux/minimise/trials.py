@@ -1,4 +1,4 @@
-"""Trials of configurations: the baseline first, then each variation at most once."""
+"""Trials of configurations: the baseline first, then each variation once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from unilinux.minimise.journal import Journal
 from unilinux.minimise.result import TrialResult
 
 BASELINE_RUNS = 3
-# Before it is known how long a boot takes here.
+# Until it is known how long a boot takes here.
 _PATIENCE_S = 60.0
-# A boot may take so many times as long as the slowest of the baseline's: the host does other things, too.
+# A boot may take this many times as long as the slowest of the baseline's, since the host does other things, too.
 _SLACK = 4
 _LEAST_TIMEOUT_S = 10.0
 # A trial that failed is booted once more with so many times the time.
@@ -31,7 +31,7 @@ _SECOND_CHANCE = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What the application does in the kernel that it starts from.
+    """What the application does on the kernel that the search starts from.
 
     ``may_say`` are the lines that one of the runs had on its console, ``must_say``
     those that all had; ``timeout_s`` is what each check of a trial gets.
@@ -96,8 +96,8 @@ def _kept_baseline(path: Path, key: str) -> Baseline | None:
 def find_baseline(build: Callable[[], Built], boot_test: BootTest, progress: Progress) -> Baseline:
     """Build the original, as ``build`` does, and verify it three times.
 
-    :raise VerifyError: verification fails, always or sometimes: there is nothing to go by.
-    :raise BuildError: it can't even be built.
+    :raise VerifyError: verification fails, always or sometimes, so that trials would say nothing.
+    :raise BuildError: it can't be built.
     :raise HostError: the host lacks something.
     """
     began = time.monotonic()
@@ -123,15 +123,15 @@ def _require(boots: list[BootTestResult]) -> None:
         return
     if len(failures) == len(boots):
         raise VerifyError(
-            "verification fails on the kernel to start from: there is nothing to minimise",
+            "verification fails on the kernel to start from, so there is nothing to minimise",
             details=[failures[0]],
-            hint="mend it first: ./x verify shows what fails",
+            hint="fix it first: ./x verify shows what fails",
         )
     raise VerifyError(
         f"verification is flaky: it failed in {len(failures)} of {len(boots)} boots of the same kernel, "
         "so that a failure would say nothing about a symbol",
         details=list(dict.fromkeys(failures)),
-        hint="make it reliable first: ./x verify, several times",
+        hint="make it reliable first: run ./x verify several times",
     )
 
 
@@ -173,7 +173,7 @@ class KernelTrials:
         return next((one.reason for one in self.variation(changes).refused if one.symbol == name), "")
 
     def attempt(self, changes: Mapping[str, str], label: str) -> TrialResult:
-        """Build, boot and verify, unless the journal knows what comes of it."""
+        """Build, boot and verify, unless the journal knows the result."""
         resolved = self.variation(changes).resolved
         with self._progress.step("trial", f"trying {label}") as step:
             result = self._journal.find(resolved.digest)
@@ -202,7 +202,7 @@ class KernelTrials:
         timeout_s = self._baseline.timeout_s
         failure = self._failure(self._boot_test.run(built.vmlinux, timeout_s=timeout_s))
         if failure:
-            # A host that was busy with something else must not decide about a symbol.
+            # The host may have been busy: that must not decide about a symbol.
             timeout_s *= _SECOND_CHANCE
             failure = self._failure(self._boot_test.run(built.vmlinux, timeout_s=timeout_s))
         return TrialResult(ok=not failure, reason=failure, sizes=built.sizes, timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""Names of the numbers that programs pass to the kernel, read from the headers of its own tree."""
+"""Names of the numbers that programs pass to the kernel, read from the headers of its source tree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIZES = {"int": 4, "unsigned int": 4, "__u32": 4, "__s32": 4, "unsigned long": 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Where the names of one kind of number are. ``but`` are names that only look like it."""
+    """Where the names of one kind of number are. ``but`` are names that only look as if they belonged to it."""
 
     files: tuple[str, ...]
     names: str
@@ -116,7 +116,7 @@ class Constants:
 def read_constants(tree: Path) -> Constants:
     """The constants of a kernel's source tree.
 
-    :raise BuildError: it lacks a header: it is no Linux tree, or a much different one.
+    :raise BuildError: a header is missing: it isn't a Linux tree, or a very different one.
     """
     texts: dict[str, str] = {}
     for file in {file for kind in _KINDS.values() for file in kind.files}:

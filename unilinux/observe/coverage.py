@@ -1,4 +1,4 @@
-"""Which functions of the kernel ran, and when: only while the machine started or ended, or between."""
+"""Which functions of the kernel ran, and when: only while the machine started or ended, or in between."""
 
 from __future__ import annotations
 

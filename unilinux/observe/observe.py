@@ -1,4 +1,4 @@
-"""Observing an image: boot it, use it as its manifest says, and tell what of the kernel that took."""
+"""Observe an image: boot it, use it as its manifest says, and tell which parts of the kernel that needed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What to observe: an image whose machine forwards the ports that are asked, and the folder for its logs."""
+    """What to observe: an image whose machine forwards the ports of the checks, and the folder for its logs."""
 
     image: Image
     engine: Engine
@@ -50,7 +50,7 @@ class Observation:
     store: Store
 
     def run(self) -> Usage:
-        """What was seen; out of the store, if the same image was observed with the same checks before.
+        """What was seen; from the store, if the same image was observed with the same checks before.
 
         :raise UsageError: the image can't be observed: its system calls don't pass one function.
         :raise VerifyError: the application didn't do what its manifest promises.
@@ -60,7 +60,7 @@ class Observation:
         image, manifest = self.image, self.image.plan.app.manifest
         if image.plan.entry.syscall != "trap":
             raise UsageError(
-                f"{image.plan.name} calls the kernel by functions: its system calls don't pass one place",
+                f"{image.plan.name} calls the kernel by functions: there is no one place to observe them",
                 hint="observe it with --ring 3",
             )
         plugin = build_plugin(self.store)

@@ -1,4 +1,4 @@
-"""What the kernel's sources say that its objects don't: functions under ``#ifdef CONFIG_X``, and what a file provides.
+"""What the kernel's sources tell and its objects don't: functions under ``#ifdef CONFIG_X``, and what a file provides.
 
 Only the sources of the objects that a kernel was linked from are read.
 """
@@ -143,4 +143,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""  # generated, or assembly: nothing is known of it
+        return ""  # generated, or assembly: nothing is known about it

@@ -1,4 +1,4 @@
-"""System calls as the kernel sees them: their names, and what of their arguments says which part of it they need."""
+"""System calls as the kernel sees them: their names, and the arguments that say what they need of the kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLONE_SIGNAL = 0xFF
 _SMALLEST_ERROR = -4095
 
 ReadString = Callable[[int], bytes]
-"""Reads the string at an address of the program; empty where there is none."""
+"""Reads the string at an address of the program; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Arguments:
         return value
 
     def name(self, kind: str, index: int) -> str:
-        """The constant that an argument of type int is."""
+        """The name of the constant that an argument of type int is."""
         return self.constants.name(kind, self.values[index] & 0xFFFFFFFF)
 
     def text(self, index: int) -> str:
@@ -81,7 +81,7 @@ class Arguments:
 
 
 def detail(name: str, arguments: Arguments) -> str:
-    """What of the arguments matters, in words of the kernel's headers; empty where nothing does."""
+    """The arguments that matter, by their names in the kernel's headers; empty if none does."""
     decode = _DECODERS.get(name)
     return decode(arguments) if decode else ""
 

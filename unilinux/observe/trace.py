@@ -1,7 +1,7 @@
 """Trace the system calls of a running guest, by breakpoints around the function that all of them pass.
 
-In ring 3 every system call goes through do_syscall_64(regs, number). The guest isn't
-changed and its clocks stand still at each stop; a stop takes the host a millisecond or two.
+In ring 3 every system call goes through do_syscall_64(regs, number). The guest isn't changed,
+and its clocks stand still at each stop; a stop takes the host a millisecond or two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WORD = struct.Struct("<q")
 # Deep enough for printf's buffers between a system call and the application's function; two reads of the stub.
 _STACK_BYTES = 4000
 _PAGE = 4096
-_WAIT_S = 1.0  # how often it is looked whether somebody asked to stop
+_WAIT_S = 1.0  # how often the tracer checks whether it shall stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
-"""The application's code: which function an address belongs to, and who called it.
+"""Stack traces of an application: which function an address belongs to, and which functions called it.
 
 The images' programs have no frame pointers, and musl no unwind tables. Callers are
 found on the stack: a word is a return address of the function that we are in if the
 instruction before it is a call of that very function (or of one that jumps to it),
-which stale words of the stack seldom are. A word behind a call through a pointer may
+which old words on the stack seldom are. A word behind a call through a pointer may
 be one, too. Of all the chains that this allows, one that leads to main is taken.
 """
 

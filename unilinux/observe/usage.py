@@ -1,4 +1,4 @@
-"""What was seen of an application, by Kconfig symbol: who used what the symbol brings, and how often."""
+"""What was seen of an application, by Kconfig symbol: what used the symbol's code, and how often."""
 
 from __future__ import annotations
 

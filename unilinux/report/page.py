@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from unilinux.measure.boot.stages import DEAREST, Cost
+from unilinux.measure.boot.stages import MOST_SHOWN, Cost
 from unilinux.measure.budget.history import Record
 from unilinux.measure.size.size import PADDING, Size
 from unilinux.ops.report import MeasuredImage
@@ -73,7 +73,7 @@ def _size_section(label: str, size: Size) -> str:
     plot = treemap(_grouped(parts), unit="bytes", title="Bytes by part")
     total = f"{short_number(size.loaded)} bytes are loaded, of which {short_number(size.objects.get(PADDING, 0))} "
     total += f"are padding and tables; {short_number(size.zeroed)} more are zeroed"
-    rows = list(size.objects.items())[:DEAREST]
+    rows = list(size.objects.items())[:MOST_SHOWN]
     return "\n".join(
         (
             f"<h2>Size of {escape(label)}</h2>",
@@ -113,7 +113,9 @@ def _grouped(parts: Mapping[str, int], least_share: float = 0.004) -> dict[str, 
 
 
 def _costs(costs: Sequence[Cost]) -> list[tuple[str, int]]:
-    return [(f"{cost.name} ({cost.level})" if cost.level else cost.name, cost.instructions) for cost in costs[:DEAREST]]
+    return [
+        (f"{cost.name} ({cost.level})" if cost.level else cost.name, cost.instructions) for cost in costs[:MOST_SHOWN]
+    ]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str | int]]) -> str:

@@ -124,7 +124,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_is_built(
         with pytest.raises(HostError, match="5 MiB are left") as caught:
             one.build("CONFIG_A=y\n")
     assert caught.value.hint is not None
-    assert "goes on where it was" in caught.value.hint
+    assert "continues where it was" in caught.value.hint
 
 
 def test_a_compiler_that_found_the_disk_full_says_nothing_about_the_configuration(

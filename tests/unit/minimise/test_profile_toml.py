@@ -95,7 +95,7 @@ def test_what_went_and_what_is_kept_without_being_asked_for_is_told(plan: Plan) 
 
 def test_what_is_not_minimal_says_so(plan: Plan, tmp_path: Path) -> None:
     found = finding(plan, *STATES, minimal=False, evidence={})
-    assert "NOT MINIMAL YET: the time was up with 1 things untried" in profile_text(found)
+    assert "NOT MINIMAL YET: the time ran out with 1 things untried" in profile_text(found)
     assert written(tmp_path, found)["TMPFS"] == ("y", "not tried yet")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from unilinux.cli.text.side_by_side import stages_table
 from unilinux.measure.boot.boots import Wall
 from unilinux.measure.boot.exits import by_cause
-from unilinux.measure.boot.stages import DEAREST, Cost, Stages
+from unilinux.measure.boot.stages import MOST_SHOWN, Cost, Stages
 from unilinux.ops.boot import BootMeasurement
 from unilinux.ops.size import ImageSize, SizeComparison
 from unilinux.ops.stock import StockComparison
@@ -106,7 +106,7 @@ def _wall_text(wall: Wall) -> str:
 
 
 def _cost_rows(costs: Sequence[Cost], *, with_level: bool = False) -> list[list[str]]:
-    return [[cost.name, f"{cost.instructions:,}", *([cost.level] if with_level else [])] for cost in costs[:DEAREST]]
+    return [[cost.name, f"{cost.instructions:,}", *([cost.level] if with_level else [])] for cost in costs[:MOST_SHOWN]]
 
 
 def _byte_rows(values: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from unilinux.observe.coverage import BOOT, IDLE, USED, ObjectUse
 from unilinux.observe.trace import INIT
 from unilinux.observe.usage import UNSEEN, SymbolUsage, Usage, call_lines, object_line
 
-_DEAREST = 15
+_MOST_OBJECTS = 15
 
 
 def evidence_text(evidence: Usage) -> str:
@@ -59,11 +59,11 @@ def _objects(evidence: Usage) -> list[str]:
     known = [use for use in evidence.objects if evidence.sizes.get(use.path)]
     ran = [use for use in known if use.used]
     functions = _count(known, USED), _count(known, BOOT), _count(known, IDLE)
-    dearest = sorted(ran, key=lambda use: -len(use.used))[:_DEAREST]
+    most_used = sorted(ran, key=lambda use: -len(use.used))[:_MOST_OBJECTS]
     return [
         f"kernel functions: {functions[0]:,} ran in use, {functions[1]:,} only at start or end, {functions[2]:,} never",
         f"kernel objects in use: {len(ran)} of {len(known)}; of these",
-        *(f"  {object_line(use, most=3)}" for use in dearest),
+        *(f"  {object_line(use, most=3)}" for use in most_used),
     ]
 
 

@@ -1,1 +1,1 @@
-"""Boots: what is counted and timed of them, stage by stage."""
+"""Boots, counted and timed stage by stage."""

@@ -1,4 +1,4 @@
-"""The instruction counter: a QEMU TCG plugin, what it is told to count, and what it says.
+"""The instruction counter, a QEMU TCG plugin: what it is told to count, and what it counted.
 
 The plugin counts every guest instruction since reset, by region of addresses,
 and stamps the execution of watched addresses. The guest can't notice: nothing is
@@ -26,7 +26,7 @@ _FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-fvisibilit
 class Watch:
     """Stamps the execution of any of ``addresses``, or of any address in one of ``ranges``.
 
-    Hits count only after the watch named by ``after`` was hit so many times.
+    ``after`` names another watch and a number: hits count only after that watch was hit so many times.
     ``keep`` is the number of stamps kept; ``snapshot`` keeps the profile as it was
     at the first hit.
     """

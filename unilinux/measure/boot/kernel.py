@@ -1,4 +1,4 @@
-"""What measuring has to know of a kernel: its symbols and its table of initcalls.
+"""What measuring needs to know about a kernel: its symbols and its table of initcalls.
 
 System.map gives names and addresses. The table of initcalls is read from the
 image itself, since names of static functions aren't unique.
@@ -124,7 +124,7 @@ def _initcalls(path: Path, symbols: Mapping[str, int], texts: Mapping[int, str])
         for entry in range(symbols[name], symbols[following], 4):
             data = bytes_at(segments, entry, 4)
             if data is None:
-                raise BuildError(f"{path} has nothing at {entry:#x}: it doesn't belong to this System.map")
+                raise BuildError(f"{path} has nothing at {entry:#x}: this System.map belongs to another vmlinux")
             (distance,) = struct.unpack("<i", data)
             target = (entry + distance) & 0xFFFFFFFFFFFFFFFF
             found.append(Initcall(LEVELS[name], target, texts.get(target, f"{target:#x}")))

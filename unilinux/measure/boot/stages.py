@@ -1,4 +1,4 @@
-"""The stages of a boot, from reset to the application's end, out of the counter's stamps.
+"""The stages of a boot, from reset to the application's end, from the counter's stamps.
 
 A stage ends where the next one begins; ``instructions`` is always since reset, at
 its end, and ``spent`` is the stage's own. So ``pid1`` is over when PID 1 executes
@@ -26,12 +26,12 @@ USER = (0x1000, 0x800000000000)
 # do_one_initcall executes some 40 instructions for each initcall.
 _MANY = 1 << 17
 _BELOW = "(not the kernel)"
-DEAREST = 10
+MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A span of the boot. ``instructions``: since reset, when it was over; ``memory_bytes``: in use then, if known."""
+    """A span of the boot. ``instructions`` since reset at its end; ``memory_bytes`` in use at its end, if known."""
 
     name: str
     instructions: int
@@ -58,7 +58,7 @@ class Stages:
     """One measured boot.
 
     ``functions`` is the profile up to PID 1 (each function's own instructions),
-    ``initcalls`` are with all that they call; both dearest first, and whole.
+    ``initcalls`` are with all that they call; both have all entries, the most expensive first.
     ``executed`` names every kernel function that ran at all until the machine ended.
     ``exits`` are what would be exits to a hypervisor, by stage and cause; see :mod:`unilinux.measure.boot.exits`.
     """
@@ -79,15 +79,15 @@ class Stages:
         """The same with the memory in use at the end of stages (:mod:`unilinux.measure.memory.occupancy`)."""
         return replace(self, stages=tuple(replace(one, memory_bytes=bytes_at.get(one.name)) for one in self.stages))
 
-    def document(self, dearest: int = DEAREST) -> dict[str, Any]:
-        """Plain JSON data: ``stages.pid1.instructions`` and the like, and the dearest of the rest."""
+    def document(self, most: int = MOST_SHOWN) -> dict[str, Any]:
+        """Plain JSON data: ``stages.pid1.instructions`` and the like, and the most expensive of the rest."""
         return {
             "stages": {one.name: one.document() for one in self.stages},
             "initcalls": [
                 {"name": one.name, "level": one.level, "instructions": one.instructions}
-                for one in self.initcalls[:dearest]
+                for one in self.initcalls[:most]
             ],
-            "functions": [{"name": one.name, "instructions": one.instructions} for one in self.functions[:dearest]],
+            "functions": [{"name": one.name, "instructions": one.instructions} for one in self.functions[:most]],
             "functions_executed": len(self.executed),
             "total": self.total,
             "vcpus": list(self.vcpus),
@@ -162,7 +162,7 @@ def _entry_watch(kernel: Kernel) -> Watch:
 
 
 def _exits(kernel: Kernel) -> tuple[int, ...]:
-    """PID 1 ends the machine, with our patch; without it the first process that exits has to do."""
+    """With our patch, PID 1 ends the machine. Without it, the first process that exits is taken."""
     return kernel.addresses("unilinux_init_exit") or kernel.addresses("__x64_sys_exit_group")
 
 
@@ -180,7 +180,7 @@ def _user_watch(name: str, address: int | None, after: tuple[str, int]) -> Watch
 def _main_watch(kernel: Kernel, application: Application) -> Watch:
     if kernel.addresses("start_thread"):
         return _user_watch("main", application.main, ("program", application.programs))
-    if application.main is None:  # nothing tells it from init
+    if application.main is None:  # it can't be told from init
         return Watch(name="main", snapshot=True)
     return _user_watch("main", application.main, ("pid1", 1))
 
@@ -256,7 +256,7 @@ def _level_marks(spans: Sequence[Span]) -> list[tuple[str, int]]:
     order = [level for level in LEVELS.values() if level in begins]
     marks = [("core", begins[order[0]])]
     if order[0] == "early" and len(order) > 1:
-        # Between these two: SMP, the driver model, what else kernel_init_freeable sets up.
+        # Between these two: SMP, the driver model, and what else kernel_init_freeable sets up.
         marks.append(("initcalls.early", max(s.end for s in spans if s.call.level == "early")))
         marks.append(("basics", begins[order[1]]))
         order = order[1:]
@@ -266,7 +266,7 @@ def _level_marks(spans: Sequence[Span]) -> list[tuple[str, int]]:
 
 
 def _profile(regions: Mapping[int, int], kernel: Kernel) -> tuple[Cost, ...]:
-    """Instructions by function, dearest first; functions of one name count together."""
+    """Instructions by function, the most expensive first; functions of one name count together."""
     names = _region_names(kernel)
     sums: Counter[str] = Counter()
     for region, count in regions.items():

@@ -1,4 +1,4 @@
-"""Budgets: what an image may cost, written down, and with which tools that was measured."""
+"""Budgets: what an image may cost, and the tools with which that was measured."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Budget(Model):
     ``exits`` are what would be exits to a hypervisor, by cause, in the steady stages. A budget
     without this table doesn't limit them; with it, they may grow by ``tolerance_percent``, too.
 
-    ``tools`` are the programs that the numbers come from, by their own words. Another
+    ``tools`` are the programs that the numbers come from, as they describe themselves. Another
     compiler makes another kernel of the same source, and another QEMU another machine:
     where they differ, everything may grow by ``other_tools_percent`` instead.
     """
@@ -75,7 +75,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerances:
-    """What may be exceeded, as in :class:`Budget`. The defaults are for changes that nobody meant to make."""
+    """How much growth is tolerated, as in :class:`Budget`. The defaults suit changes that nobody meant to make."""
 
     percent: float = 0.5
     size_bytes: int = 16384
@@ -91,7 +91,7 @@ def read_budget(path: Path) -> Budget:
 
 
 def config_changes(was: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """One line per symbol that was turned on, turned off or changed."""
+    """One line for each symbol that was turned on, turned off or changed."""
     changes = []
     for symbol in sorted({*was, *now}):
         before, after = was.get(symbol, "n"), now.get(symbol, "n")
@@ -114,7 +114,7 @@ def write_budget(
     memory_mib: int,
     tolerances: Tolerances = Tolerances(),
 ) -> None:
-    """Write what was measured as the budget from now on.
+    """Save the current costs as the budget.
 
     :raise HostError: the disk is full or read-only.
     """

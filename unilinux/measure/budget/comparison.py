@@ -82,14 +82,14 @@ class Comparison:
 
 
 def _lines_of(changes: Sequence[str]) -> list[str]:
-    """Several to a line: what grew must stay in sight of them."""
+    """Several on each line, so that the reader still sees what grew."""
     unbroken = ", ".join(change.replace(" ", "\N{NO-BREAK SPACE}") for change in changes)
     lines = textwrap.wrap(unbroken, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def compare(budget: Budget, measured: Measured) -> Comparison:
-    """Hold what was measured against the budget."""
+    """Compare what was measured with the budget."""
     tools = tuple(
         f"{name} is “{measured.tools.get(name, '')}”; the budget is of “{version}”"
         for name, version in budget.tools.items()
@@ -123,7 +123,7 @@ def compare(budget: Budget, measured: Measured) -> Comparison:
 
 
 def require_all(comparisons: Mapping[str, Comparison]) -> None:
-    """Nothing, when all of these applications are within their budgets.
+    """Check that all of these applications are within their budgets.
 
     :raise CheckError: something grew; ``details`` says what, by how much, and what may have caused it.
     """
@@ -143,7 +143,7 @@ def require_all(comparisons: Mapping[str, Comparison]) -> None:
 
 
 def _whole_boot(budget: Budget, measured: Measured, slack: int) -> BudgetItem:
-    """All steady stages together: a little more everywhere is a lot."""
+    """All steady stages together: small growth in each adds up."""
     now = sum(count for stage, count in measured.stages.items() if stage in budget.stages)
     return BudgetItem("the whole boot", sum(budget.stages.values()), now, slack, "instructions")
 

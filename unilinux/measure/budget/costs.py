@@ -1,4 +1,4 @@
-"""What an image costs in one place, and what two of them tell about what they differ in."""
+"""What an image costs, and what the difference between two images costs."""
 
 from __future__ import annotations
 

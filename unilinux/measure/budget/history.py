@@ -1,4 +1,4 @@
-"""What images cost over time: one JSON object per line, appended and never changed."""
+"""What images cost over time: JSON lines that are appended and never changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def append_record(path: Path, record: Record) -> None:
 
 
 def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
-    """All measurements, oldest first; those of one application if ``app`` is given. No file: none.
+    """All measurements, oldest first; those of one application if ``app`` is given. There are none if there is no file.
 
     :raise ManifestError: a line isn't such a record; it says which.
     """
@@ -45,7 +45,7 @@ def read_history(path: Path, *, app: str | None = None) -> tuple[Record, ...]:
             record = _checked(Record(**json.loads(line)))
         except (ValueError, TypeError) as error:
             raise ManifestError(
-                f"{path}:{number}: not a measurement: {error}", hint="remove that line: the others are good without it"
+                f"{path}:{number}: not a measurement: {error}", hint="remove that line: the others are not affected"
             ) from error
         if app is None or record.app == app:
             found.append(record)

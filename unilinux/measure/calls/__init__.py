@@ -1,1 +1,1 @@
-"""What system calls and requests cost, by the way into the kernel."""
+"""What system calls and requests cost, depending on the way into the kernel."""

@@ -33,7 +33,7 @@ RUNGS = (
 
 # The application of the catalogue that makes these calls.
 APP = "ladder"
-# What it measures, in its order, and what one of each does.
+# What it measures, in its order, and what one call of each does.
 CALLS: Mapping[str, str] = {
     "getppid": "getppid",
     "getppid_libc": "getppid, by libc's function",
@@ -69,7 +69,7 @@ class Spread:
         return cls(median=statistics.median(known), least=known[0], most=known[-1], runs=len(known))
 
     def overlaps(self, other: Spread) -> bool:
-        """Whether chance may be all that is between the two."""
+        """Whether the difference between the two may be chance."""
         return self.least <= other.most and other.least <= self.most
 
 
@@ -93,7 +93,7 @@ class CallCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """A server under one client that asks one request after the other, on one rung."""
+    """A server with one client that sends one request after the other, on one rung."""
 
     requests: int
     per_minstr: Spread

@@ -1,4 +1,4 @@
-"""A client that asks a server one request after the other, and what the answers cost the guest."""
+"""A client that sends a server one request after the other, and what the answers cost the guest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
 # The guest's clock counts its instructions while it runs, so that timer interrupts don't depend on the host,
-# and follows the host's while it waits: otherwise a server would give up a client that the host lets wait.
+# and follows the host's while it waits: otherwise a server would time out a client that the host delays.
 LOAD_CLOCK = InstructionClock(follows_host=True)
 
 WARM_UP = 50
@@ -39,7 +39,7 @@ _PAUSE_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Requests of one kind to a port of the guest. ``prepare`` are asked once, before; each gets one answer."""
+    """Requests of one kind to a port of the guest. ``prepare`` are sent once, before them; each gets one answer."""
 
     port: int
     request: bytes
@@ -84,19 +84,19 @@ def read_http(file: BinaryIO) -> None:
 
 
 def read_resp(file: BinaryIO) -> None:
-    """Read one reply of Redis; raises as :func:`read_http` does."""
+    """Read one reply of Redis; raises the same as :func:`read_http` does."""
     resp.read_value(file)
 
 
 def read_memcached(file: BinaryIO) -> None:
-    """Read one reply of memcached; raises as :func:`read_http` does."""
+    """Read one reply of memcached; raises the same as :func:`read_http` does."""
     line = memcached.read_value(file)
     if line != "STORED" and not line.startswith("VALUE "):
         raise VerifyError(f"expected a value, got {line!r}")
 
 
 def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) -> int:
-    """Wait for the server, then ask all requests on one connection; the number of its answers.
+    """Wait for the server, then send all requests on one connection; returns the number of answers.
 
     :raise BootError: the machine ended, or the server didn't answer in time.
     :raise VerifyError: it gave a wrong answer.
@@ -106,7 +106,7 @@ def ask(vm: Vm, load: Load, *, warm_up: int, requests: int, timeout_s: float) ->
     while True:
         answered = 0
         try:
-            # Patient from the first attempt on: an answer to a client that is gone would count.
+            # The first attempt waits long enough: an answer to a client that is gone would count.
             with vm.connect(load.port, _FIRST_PATIENCE_S) as stream:
                 stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with stream.makefile("rb") as file:
@@ -146,7 +146,7 @@ def requests_per_minstr(counts: Counts, *, answers: int, requests: int) -> float
 def counted_load(
     boot: Boot, engine: Engine, rung: Rung, load: Load, kernel: Kernel, *, plugin: Path, timeout_s: float
 ) -> float:
-    """Boot a server under the instruction counter and ask it; requests per million guest instructions.
+    """Boot a server under the instruction counter and send it requests. Returns requests per million instructions.
 
     :raise BootError: the machine ended, or the server didn't answer in time.
     :raise VerifyError: a wrong answer, or another rung than it should be.

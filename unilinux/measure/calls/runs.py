@@ -71,7 +71,7 @@ def counted_calls(boot: Boot, engine: Engine, *, timeout_s: float) -> CallRun:
 
 
 def timed_calls(boot: Boot, engine: Engine, *, timeout_s: float) -> CallRun:
-    """Boot with the clock of the host; raises as :func:`counted_calls`."""
+    """Boot with the host's clock; raises the same as :func:`counted_calls`."""
     with Vm.start(boot, engine) as vm:
         return _run_of(vm, timeout_s)
 
@@ -100,5 +100,5 @@ def _run_of(vm: Vm, timeout_s: float) -> CallRun:
 
 
 def _time(values: Sequence[float]) -> Spread | None:
-    # 0 and less: without a steady counter of the host, the guest's clock is as coarse as its timer.
+    # 0 or less: without a steady counter of the host, the guest's clock is as coarse as its timer.
     return Spread.of(values) if values and min(values) > 0 else None

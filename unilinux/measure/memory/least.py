@@ -1,4 +1,4 @@
-"""The least memory with which an image still does what it promises."""
+"""The least memory with which an image still passes its checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unilinux.core.errors import VerifyError
 class LeastMemory:
     """The least ``-m`` in MiB that passes, and what fails with 1 MiB less.
 
-    ``below`` is None when there is no less to try. ``tries`` are all sizes that
+    ``below`` is None when there is no smaller size to try. ``tries`` are all sizes that
     were tried, in order, with what failed (None: it passed).
     """
 
@@ -39,7 +39,7 @@ def least_memory(failure_at: Callable[[int], str | None], *, low: int, high: int
     """Bisect between ``low`` and ``high`` MiB, both included.
 
     ``failure_at`` verifies with that many MiB and says in words what failed, or None.
-    It takes about log2(high - low) tries: more memory is supposed never to hurt.
+    It takes about log2(high - low) tries: it is assumed that more memory never hurts.
 
     :raise VerifyError: even ``high`` isn't enough.
     :raise ValueError: ``low`` is above ``high``.
@@ -68,7 +68,7 @@ def least_memory(failure_at: Callable[[int], str | None], *, low: int, high: int
 
 
 def least_memory_near(failure_at: Callable[[int], str | None], *, guess: int, low: int, high: int) -> LeastMemory:
-    """As :func:`least_memory`, beginning at a guess: with a good one it takes two tries.
+    """Like :func:`least_memory`, but begins at a guess: a good guess needs two tries.
 
     From the guess the steps double, down while it passes and up while it fails, until
     the answer is caught between two tries.

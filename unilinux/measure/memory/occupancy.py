@@ -1,4 +1,4 @@
-"""Memory in use at each stage of a boot, read out of the guest by a debugger.
+"""Memory in use at each stage of a boot, read from the guest by a debugger.
 
 QEMU stops the guest at the addresses where stages end; its clocks stand still
 then, and nothing is executed to take the numbers: they are the kernel's own
@@ -35,13 +35,13 @@ _RESERVED_TOTAL = 16 + 40 + 16
 
 
 class Debugger(Protocol):
-    """What this takes of :class:`unilinux.vm.gdbstub.GdbStub`."""
+    """The part of :class:`unilinux.vm.gdbstub.GdbStub` that is needed here."""
 
     def set_breakpoint(self, address: int) -> None:
         """Stop before the instruction at a virtual address."""
 
     def clear_breakpoint(self, address: int) -> None:
-        """Take it away."""
+        """Remove a breakpoint."""
 
     def resume(self) -> None:
         """Let the guest run."""
@@ -50,7 +50,7 @@ class Debugger(Protocol):
         """The next stop, or None."""
 
     def registers(self) -> Registers:
-        """Those of the CPU that stopped."""
+        """The registers of the CPU that stopped."""
 
     def read(self, address: int, size: int) -> bytes:
         """Memory at a virtual address."""
@@ -68,7 +68,7 @@ class Occupancy:
     _programs: int = 0
 
     def follow(self, *, last: str, timeout_s: float) -> Mapping[str, int]:
-        """Let the guest run from reset until the stage ``last`` is over, it ends, or nothing comes any more.
+        """Let the guest run from reset until the stage ``last`` is over, it ends, or nothing more happens.
 
         ``timeout_s`` is for each stage. A kernel without symbols passes none.
         """
@@ -120,7 +120,7 @@ class Occupancy:
             self.bytes_at.setdefault(stage, in_use)
 
     def _first_initcall(self) -> None:
-        """Initcalls are watched from here on: some are called directly before."""
+        """Watch initcalls from here on: some of them are also called directly before."""
         levels = _levels(self.kernel.initcalls)
         if not levels:
             return
@@ -145,7 +145,7 @@ class Occupancy:
             self._when(entry, partial(self._passed, "pid1"))
             for symbol in ("__sys_listen", "__x64_sys_listen", "__sys_listen_socket"):
                 self._at(symbol, partial(self._passed, "ready"))
-            # As in stages: without our patch, the first process that exits has to do.
+            # As in stages: without our patch, the first process that exits is taken.
             patched = "unilinux_init_exit" in self.kernel.symbols
             self._at("unilinux_init_exit" if patched else "__x64_sys_exit_group", partial(self._passed, "exit"))
         elif self._programs == 2:
@@ -156,7 +156,7 @@ class Occupancy:
         if not pages:
             reserved = self._word("memblock", _RESERVED_TOTAL)
             return max(reserved or 0, self._image_bytes()) or None
-        # The table of memblock is freed with the rest of init memory: its total is taken while it's there.
+        # The table of memblock is freed with the rest of init memory, so its total is read before that.
         if not self._total:
             self._total = self._word("memblock", _MEMORY_TOTAL) or 0
         free = self._word("vm_zone_stat")

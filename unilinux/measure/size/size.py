@@ -26,7 +26,7 @@ UNKNOWN = "(linker, generated)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """Bytes of a loaded image, dearest first.
+    """Bytes of a loaded image, the largest first.
 
     ``sections`` are those that are loaded; ``objects`` and ``symbols`` only count
     what is in the file, not what is zeroed at boot (``zeroed``, with the rest of the
@@ -41,7 +41,7 @@ class Size:
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether the objects that symbols come from were known."""
+        """Whether it is known which object each symbol comes from."""
         return any("/" in name for name in self.objects)
 
     def subsystems(self, depth: int = 1) -> Mapping[str, int]:
@@ -51,15 +51,15 @@ class Size:
             sums["/".join(path.split("/")[:-1][:depth]) or path] += count
         return dict(sums.most_common())
 
-    def document(self, dearest: int = 20) -> dict[str, Any]:
+    def document(self, most: int = 20) -> dict[str, Any]:
         """Plain JSON data."""
         return {
             "loaded": self.loaded,
             "zeroed": self.zeroed,
             "sections": dict(self.sections),
             "subsystems": dict(self.subsystems()),
-            "objects": dict(list(self.objects.items())[:dearest]),
-            "symbols": dict(list(self.symbols.items())[:dearest]),
+            "objects": dict(list(self.objects.items())[:most]),
+            "symbols": dict(list(self.symbols.items())[:most]),
         }
 
 
@@ -161,9 +161,9 @@ def homes_of_symbols(archive: Path) -> dict[tuple[str, int], tuple[str, ...]]:
 def with_homes(
     symbols: Iterable[Symbol], homes: Mapping[tuple[str, int], tuple[str, ...]]
 ) -> Iterator[tuple[Symbol, str]]:
-    """Symbols in order of their addresses with their object files; of several, the one that the symbol before is of.
+    """Symbols in order of their addresses with their object files; if several fit, that of the symbol before.
 
-    What the linker puts together is mostly in the order of objects.
+    The linker mostly keeps the order of the objects.
     """
     last = UNKNOWN
     for symbol in symbols:

@@ -1,1 +1,1 @@
-"""Kernels as others ship them, measured as ours are."""
+"""Kernels of distributions, measured in the same way as ours."""

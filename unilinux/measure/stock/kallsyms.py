@@ -1,4 +1,4 @@
-"""The table of symbols that a kernel carries for its own stack traces (CONFIG_KALLSYMS), out of its memory.
+"""The table of symbols that a kernel has for its stack traces (CONFIG_KALLSYMS), read from its memory.
 
 scripts/kallsyms.c lays it out, in Linux 6.4 and later, in this order, each at a multiple of 8:
 the number of symbols, their names compressed, a marker for each 256th, 256 tokens, where each

@@ -1,4 +1,4 @@
-"""Somebody else's kernel as a subject of measurement: no patches of ours, perhaps no symbols.
+"""Measuring a kernel that isn't ours: without our patches, and perhaps without symbols.
 
 Without symbols the counter still sees what has an address that is known from
 outside: where the loader enters, where the unpacked kernel begins, and the first
@@ -27,7 +27,7 @@ from unilinux.vm.vm import Vm
 # nokaslr they are drawn anew each time. Its end is a panic, since no patch of ours
 # ends the machine with PID 1; the machine is restarted then, which ends QEMU.
 CMDLINE = ("console=ttyS0", "panic=-1", "reboot=t", "nokaslr")
-"""All that the kernel is told, beside what the profile says of its messages."""
+"""The kernel's whole command line, apart from the profile's words about messages."""
 
 STARTING = "^unilinux: starting "
 """What init says before it becomes the application."""
@@ -47,9 +47,9 @@ def header_of(bzimage: Path) -> BzImage:
 def kernel_of(
     boot: Boot, engine: Engine, application: Application, *, store: Store, progress: Progress, timeout_s: float
 ) -> Kernel:
-    """What is known of a stock kernel: its symbols, out of its own memory, or else where it unpacks itself to.
+    """What is known of a stock kernel: its symbols, from its own memory, or else where it unpacks itself to.
 
-    Why it has no symbols is said as a note.
+    A note says why it has no symbols.
 
     :raise VmError: its file isn't a bzImage.
     """
@@ -81,7 +81,7 @@ def _entry(program: Path | bytes | None) -> int | None:
 
 
 def require_end_of_pid1(vm: Vm, outcome: Timeout | End) -> None:
-    """A kernel without our patch panics when PID 1 has ended: as good an end as any.
+    """A kernel without our patch panics when PID 1 has ended: here that is the expected end.
 
     :raise BootError: it ended in another way, or not in time.
     """

@@ -1,4 +1,4 @@
-"""The symbols of a kernel that comes without any: from the table that it carries for its own stack traces.
+"""The symbols of a kernel whose package has none: from the table that the kernel has for its stack traces.
 
 Two boots under a debugger, both without a word of the guest's: when PID 1 begins,
 the kernel's memory has the table of symbols; when ``start_kernel`` is entered,
@@ -30,7 +30,7 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 
 
 def stock_symbols(boot: Boot, engine: Engine, header: BzImage, pid1: int, *, store: Store, timeout_s: float) -> Output:
-    """A folder with ``System.map``, and ``vmlinux``: an ELF file of nothing but the table of initcalls.
+    """A folder with ``System.map``, and ``vmlinux``: an ELF file that has only the table of initcalls.
 
     :param boot: a boot of a bzImage with nokaslr, which ends in whatever way.
     :param pid1: the address of init's first instruction.

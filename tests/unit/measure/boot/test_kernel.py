@@ -58,5 +58,5 @@ def test_a_vmlinux_that_is_no_elf(kernel_files: tuple[Path, Path]) -> None:
 def test_a_system_map_of_another_build(kernel_files: tuple[Path, Path]) -> None:
     vmlinux, system_map = kernel_files
     system_map.write_text(system_map.read_text().replace("ffffffff80201", "ffffffff80401"))
-    with pytest.raises(BuildError, match=r"it doesn't belong to this System\.map"):
+    with pytest.raises(BuildError, match=r"this System\.map belongs to another vmlinux"):
         read_kernel(vmlinux, system_map)

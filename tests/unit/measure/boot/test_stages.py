@@ -95,7 +95,7 @@ def test_the_profile_is_the_one_at_pid1(kernel: Kernel) -> None:
 
 
 def test_the_document_has_the_paths_that_are_promised(kernel: Kernel) -> None:
-    document = stages(counts(kernel, STAMPS), kernel).document(dearest=1)
+    document = stages(counts(kernel, STAMPS), kernel).document(most=1)
     assert document["stages"]["pid1"] == {"instructions": 800, "spent": 200}
     assert document["stages"]["main"]["instructions"] == 1000
     assert document["stages"]["ready"]["instructions"] == 1500

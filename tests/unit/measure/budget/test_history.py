@@ -57,7 +57,7 @@ def test_a_line_that_is_no_measurement_is_named(tmp_path: Path, line: str) -> No
         file.write(f"{line}\n")
     with pytest.raises(ManifestError, match=r"boots\.jsonl:2: not a measurement") as error:
         read_history(path)
-    assert error.value.hint == "remove that line: the others are good without it"
+    assert error.value.hint == "remove that line: the others are not affected"
 
 
 def test_a_line_in_another_encoding_is_named(tmp_path: Path) -> None:
