@@ -49,7 +49,12 @@ class Workshop:
         progress = Progress(NullSink())
         return Pipeline(
             layout=self.layout,
-            store=LocalStore(self.layout.store, logs=self.layout.logs, progress=progress),
+            store=LocalStore(
+                self.layout.store,
+                logs=self.layout.logs,
+                progress=progress,
+                compiler_cache=self.layout.compiler_cache,
+            ),
             fetcher=Fetcher(self.layout, progress),
             jobs=os.cpu_count() or 1,
         )

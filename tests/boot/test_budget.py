@@ -114,7 +114,7 @@ def burning(project: Path) -> Iterator[Callable[[], None]]:
 
     def tree() -> Any:
         progress = Progress(NullSink())
-        store = LocalStore(layout.store, logs=layout.logs, progress=progress)
+        store = LocalStore(layout.store, logs=layout.logs, progress=progress, compiler_cache=layout.compiler_cache)
         return kernel_tree(find_kernel(layout), fetcher=Fetcher(layout, progress), store=store)
 
     def add() -> None:

@@ -64,7 +64,7 @@ class Bench:
         return vmlinux, entry
 
     def make(self, place: Path, goal: str) -> None:
-        tools = compiler_wrapper(self.folder / "tools")
+        tools = compiler_wrapper(self.folder / "tools", self.workshop.layout.compiler_cache)
         with Progress(NullSink()).step("patch", goal) as step:
             make(place, [goal], tools=tools, log=self.folder / "log", step=step, label=goal)
 

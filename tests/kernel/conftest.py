@@ -25,7 +25,9 @@ def layout() -> Layout:
 
 @pytest.fixture(scope="session")
 def store(layout: Layout) -> Store:
-    return LocalStore(layout.store, logs=layout.logs, progress=Progress(NullSink()))
+    return LocalStore(
+        layout.store, logs=layout.logs, progress=Progress(NullSink()), compiler_cache=layout.compiler_cache
+    )
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,11 @@ class Layout:
         return self.cache / "downloads"
 
     @property
+    def compiler_cache(self) -> Path:
+        """Objects of C sources that were compiled before, kept by ccache."""
+        return self.cache / "ccache"
+
+    @property
     def logs(self) -> Path:
         """Full output of external commands."""
         return self.cache / "logs"

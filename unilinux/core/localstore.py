@@ -56,6 +56,7 @@ class LocalStore:
         logs: Path,
         progress: Progress,
         limit_bytes: int | None = None,
+        compiler_cache: Path | None = None,
         remote: RemoteStore | None = None,
         code: CodeDigests | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class LocalStore:
         self._logs = logs
         self._progress = progress
         self._limit_bytes = limit_bytes
+        self._compiler_cache = compiler_cache
         self._remote = remote
         self._tools = HostTools(root / "tools.json")
         self._code = code or loaded_code(root / "code.json")
@@ -203,7 +205,7 @@ class LocalStore:
         log = self._logs / f"{step.name}-{key[:12]}.log"
         self._logs.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        space = Workspace(work / OUT, work / "scratch", log, handle)
+        space = Workspace(work / OUT, work / "scratch", log, handle, self._compiler_cache)
         space.out.mkdir(parents=True, exist_ok=True)
         space.scratch.mkdir(parents=True, exist_ok=True)
         try:

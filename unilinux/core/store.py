@@ -83,13 +83,15 @@ class Workspace:
     """What a step's action gets: a folder to fill, a scratch folder, a log, and progress.
 
     ``out`` becomes the output. ``scratch`` is removed afterwards; for a resumable
-    step both are found as an interrupted run left them.
+    step both are found as an interrupted run left them. ``compiler_cache`` is a folder for
+    ccache; None: compile without.
     """
 
     out: Path
     scratch: Path
     log: Path
     step: StepHandle
+    compiler_cache: Path | None = None
 
 
 Action = Callable[[Workspace], None]

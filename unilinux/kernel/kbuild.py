@@ -51,7 +51,7 @@ def install_headers(tree: KernelTree, *, store: Store) -> Output:
     )
 
     def action(space: Workspace) -> None:
-        tools = compiler_wrapper(space.scratch / "tools")
+        tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
         place = view(tree.path, space.scratch / "view")
         label = f"making the headers of Linux {tree.release}"
         make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label)
@@ -105,7 +105,7 @@ def compile_objects(
 
 
 def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapping[str, bytes]) -> None:
-    tools = compiler_wrapper(space.scratch / "tools")
+    tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
     place = view(tree.path, space.out)
     objects = place / OBJECTS
     # A newer file alone would make an interrupted build start over.

@@ -156,7 +156,7 @@ def _mirrored(
     """The objects to work with. Only what is going to change is copied."""
     place = view(tree.path, space.scratch / "view")
     mirror(objects.path / OBJECTS, place / OBJECTS, own=own)
-    tools = compiler_wrapper(space.scratch / "tools")
+    tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
     return saved_build(notes, place, tools=tools, log=space.log, step=space.step, label=label)
 
 

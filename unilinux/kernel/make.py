@@ -11,13 +11,13 @@ trees can be moved, and two caches give the same bytes.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from unilinux.arch.architecture import X86_64
-from unilinux.core.command import require_tool, run
+from unilinux.core.command import run
+from unilinux.core.compilers import wrap_compiler
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
 from unilinux.kernel.messages import MakeOutput, compiler_errors
@@ -123,26 +123,21 @@ def run_make(
     return output.lines
 
 
-def compiler_wrapper(folder: Path) -> Path:
+def compiler_wrapper(folder: Path, cache: Path | None = None) -> Path:
     """A folder, to be put first in PATH, with a ``gcc`` that records no absolute path.
 
     The name stays ``gcc``: command lines that kbuild compares don't change with the
     place, nor with ccache's coming and going. Debug information would name the
     folder that the compiler runs in; it becomes ``.``.
+
+    :param cache: ccache's folder; None: without ccache.
     """
-    real = require_tool("gcc")
-    ccache = shutil.which("ccache")
-    folder.mkdir(parents=True, exist_ok=True)
-    wrapper = folder / "gcc"
-    start = f"'{ccache}' '{real}'" if ccache else f"'{real}'"
-    wrapper.write_text(f'#!/bin/sh\nexec {start} "-ffile-prefix-map=$PWD=." "$@"\n')
-    wrapper.chmod(0o755)
-    return folder
+    return wrap_compiler(folder, cache, '"-ffile-prefix-map=$PWD=."')
 
 
 def make_environment(tools: Path) -> Mapping[str, str]:
     """All that make sees: what makes it run, and what makes it say the same everywhere."""
-    kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR") or key.startswith("CCACHE_")}
+    kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR", "CCACHE_DISABLE")}
     return kept | {
         "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
         "LC_ALL": "C",

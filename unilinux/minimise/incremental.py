@@ -65,6 +65,7 @@ class IncrementalBuilder:
         seed: Callable[[], Output],
         syscalls: Sequence[int],
         progress: Progress,
+        compiler_cache: Path | None,
     ) -> None:
         self._folder = folder
         self._tree = tree
@@ -72,7 +73,7 @@ class IncrementalBuilder:
         self._seed = seed
         self._syscalls = syscalls
         self._progress = progress
-        self._tools = compiler_wrapper(folder / _TOOLS)
+        self._tools = compiler_wrapper(folder / _TOOLS, compiler_cache)
 
     def build(self, config: str) -> Built:
         """See :class:`KernelBuilder`. Takes seconds to minutes, as many objects as the change touches."""
@@ -139,6 +140,7 @@ def incremental_builder(
     seed: Callable[[], Output],
     progress: Progress,
     syscalls: Sequence[int] = (),
+    compiler_cache: Path | None = None,
 ) -> Iterator[IncrementalBuilder]:
     """A builder in ``folder``, which it locks, for one application.
 
@@ -146,10 +148,13 @@ def incremental_builder(
     :param syscalls: the system calls that stay.
     :param seed: gives the objects to begin with, for the first build of a kernel tree.
 
+    :param compiler_cache: ccache's folder; None: compile without.
     :raise HostError: the disk is full or read-only.
     """
     with explained_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         waiting = progress.note
         with locked(folder / "lock", lambda: waiting(f"another run works in {folder}: waiting for its end")):
-            yield IncrementalBuilder(folder, tree, files, seed=seed, syscalls=syscalls, progress=progress)
+            yield IncrementalBuilder(
+                folder, tree, files, seed=seed, syscalls=syscalls, progress=progress, compiler_cache=compiler_cache
+            )

@@ -89,6 +89,7 @@ def minimise(job: Job) -> Outcome:
             seed=lambda: pipeline.objects(plan, tree, original),
             progress=job.progress,
             syscalls=syscalls,
+            compiler_cache=pipeline.layout.compiler_cache,
         ) as builder,
         varying(tree.path, plan.layers(pipeline.layout)) as variations,
     ):

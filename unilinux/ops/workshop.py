@@ -21,7 +21,13 @@ def _usual_jobs() -> int:
 
 
 def _local_store(layout: Layout, progress: Progress) -> Store:
-    return LocalStore(layout.store, logs=layout.logs, progress=progress, limit_bytes=layout.cache_limit_bytes)
+    return LocalStore(
+        layout.store,
+        logs=layout.logs,
+        progress=progress,
+        limit_bytes=layout.cache_limit_bytes,
+        compiler_cache=layout.compiler_cache,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
