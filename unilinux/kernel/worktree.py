@@ -182,8 +182,6 @@ def _start(source: Path, worktree: Worktree, base: Base) -> None:
 def _initialise(worktree: Worktree, base: Base) -> None:
     worktree.git("init", "--quiet", "--initial-branch=main")
     settings = {
-        "user.name": "UniLinux",
-        "user.email": "unilinux@localhost",
         "core.compression": "0",  # 1.4 GB that stay on this host: time matters more than space
         "gc.auto": "0",
         "merge.conflictStyle": "diff3",  # a port is easier to resolve with what the patch was made on
@@ -255,4 +253,7 @@ def _environment() -> Mapping[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_COMMITTER_DATE": "1970-01-01T00:00:00+0000",
         "GIT_AUTHOR_DATE": "1970-01-01T00:00:00+0000",
+        # For our own commits alone: what somebody commits in the work tree has that person's name.
+        **dict.fromkeys(("GIT_COMMITTER_NAME", "GIT_AUTHOR_NAME"), "UniLinux"),
+        **dict.fromkeys(("GIT_COMMITTER_EMAIL", "GIT_AUTHOR_EMAIL"), "unilinux@localhost"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ def test_export_of_a_new_commit(workshop: Workshop, worktree: Worktree) -> None:
     ]
     assert not [path for path in workshop.series.parent.iterdir() if path.name.startswith(".")]
     gate(workshop)
+
+
+def test_a_commit_has_its_authors_name(
+    workshop: Workshop, worktree: Worktree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gitconfig").write_text("[user]\n\tname = Ada Lovelace\n\temail = ada@example.org\n")
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    (worktree.path / "kernel/exit.c").write_text("int third;\n")
+    commit = ["git", "commit", "-a", "-q", "-s", "-m", "exit: Third\n\nAs said."]
+    subprocess.run(commit, cwd=worktree.path, check=True)
+    export(worktree, workshop.series)
+    text = (workshop.series / "0003-exit-Third.patch").read_text()
+    assert "From: Ada Lovelace <ada@example.org>" in text
+    assert "Signed-off-by: Ada Lovelace <ada@example.org>" in text
 
 
 def test_export_refuses_what_is_not_committed(workshop: Workshop, worktree: Worktree) -> None:
