@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
-
 from unilinux.core.errors import ManifestError
 
 
@@ -17,6 +15,9 @@ def render(template: Path, variables: Mapping[str, Any]) -> str:
 
     :raise ManifestError: its syntax is wrong, or it uses a variable that isn't there.
     """
+    # Slow to load, and most builds have no template.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         undefined=StrictUndefined,

@@ -4,9 +4,31 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
-from unilinux.cli.program import Commands
+
+@contextmanager
+def without_mocks() -> Iterator[None]:
+    """Within the ``with`` block, ``unittest.mock`` is an empty stand-in, unless it is loaded already.
+
+    invoke imports it for its ``MockContext``, which is for tests of tasks. It brings asyncio, and with that
+    takes as long to load as all the rest of invoke.
+    """
+    names = ("unittest", "unittest.mock")
+    if any(name in sys.modules for name in names):
+        yield
+        return
+    package, mock = (ModuleType(name) for name in names)
+    mock.Mock = type("Mock", (), {})  # type: ignore[attr-defined] # the name that invoke imports
+    sys.modules |= {"unittest": package, "unittest.mock": mock}
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
 
 
 def main() -> None:
@@ -16,7 +38,11 @@ def main() -> None:
     """
     project = Path(__file__).resolve().parents[2]
     sys.path.insert(0, str(project))
-    Commands(importlib.import_module("tasks").namespace, project).run()
+    with without_mocks():
+        from unilinux.cli.program import Commands
+
+        namespace = importlib.import_module("tasks").namespace
+    Commands(namespace, project).run()
     raise SystemExit(0)
 
 

@@ -6,14 +6,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.fetch.fetcher import Fetcher
-from unilinux.vm.choose import native_engine
-from unilinux.vm.engine import Engine
+
+if TYPE_CHECKING:
+    from unilinux.vm.engine import Engine
 
 
 def _usual_jobs() -> int:
@@ -30,6 +32,12 @@ def _local_store(layout: Layout, progress: Progress) -> Store:
     )
 
 
+def _native_engine(request: str, cache: Path) -> Engine:
+    from unilinux.vm.choose import native_engine  # building needs no engine
+
+    return native_engine(request, cache)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
     """Where things lie, who is told of progress, and how stores, downloads and engines are had.
@@ -43,7 +51,7 @@ class Workshop:
     jobs: int = field(default_factory=_usual_jobs)
     store_factory: Callable[[Layout, Progress], Store] = _local_store
     fetcher_factory: Callable[[Layout, Progress], Fetcher] = Fetcher
-    engine_choice: Callable[[str, Path], Engine] = native_engine
+    engine_choice: Callable[[str, Path], Engine] = _native_engine
 
     def new_store(self) -> Store:
         """The store of build steps; it remembers which ones it went through, so each use case takes one of its own."""

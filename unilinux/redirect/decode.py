@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import capstone
-from capstone import x86
+if TYPE_CHECKING:  # it takes long to load, and most builds find what it said in the store
+    import capstone
+    from capstone import x86
 
 # System calls by the gate: pointers at constant addresses (arch/x86/include/asm/ring0-gate.h of the patches).
 GATE = 0xFFFFFFFFFF600000
 GATE_ENDS = GATE + 0x2000
-DISASSEMBLER = f"capstone {capstone.__version__}"
+DISASSEMBLER = f"capstone {version('capstone')}"
 MASK_64 = (1 << 64) - 1
 
 _NAMES_64 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
@@ -106,13 +110,15 @@ def lines(code: bytes, address: int) -> Iterator[Line]:
 
 def instructions(code: bytes, address: int) -> Iterator[Instruction]:
     """Decode with operands until the end, or until bytes that are no instruction."""
+    from capstone import x86
+
     for decoded in _decoder().disasm(code, address):
         _, written = decoded.regs_access()
         yield Instruction(
             address=decoded.address,
             size=decoded.size,
             mnemonic=decoded.mnemonic.removeprefix("notrack ").removeprefix("bnd "),
-            operands=tuple(_operand(decoded, operand) for operand in decoded.operands),
+            operands=tuple(_operand(decoded, operand, x86) for operand in decoded.operands),
             writes=frozenset(name for register in written if (name := _whole(decoded.reg_name(register)))),
             jumps=x86.X86_GRP_JUMP in decoded.groups,
             returns=x86.X86_GRP_RET in decoded.groups or x86.X86_GRP_IRET in decoded.groups,
@@ -122,6 +128,8 @@ def instructions(code: bytes, address: int) -> Iterator[Instruction]:
 
 @cache
 def _decoder() -> capstone.Cs:
+    import capstone
+
     decoder = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     decoder.detail = True
     return decoder
@@ -129,10 +137,12 @@ def _decoder() -> capstone.Cs:
 
 @cache
 def _text_decoder() -> capstone.Cs:
+    import capstone
+
     return capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 
 
-def _operand(decoded: capstone.CsInsn, operand: x86.X86Op) -> Operand:
+def _operand(decoded: capstone.CsInsn, operand: x86.X86Op, x86: ModuleType) -> Operand:
     if operand.type == x86.X86_OP_IMM:
         return int(operand.imm)
     if operand.type == x86.X86_OP_REG:
