@@ -21,13 +21,14 @@ from unilinux.image.request import Plan, Request, make_plan
 from unilinux.vm.engine import Boot
 from unilinux.vm.qemu.accelerator import Accelerator
 from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.qemu.sandbox import find_sandbox
 from unilinux.vm.qemu.tsc import host_tsc_khz
 
 PROJECT = Path(__file__).parents[2]
 
 # As for users: a guest that has to measure the frequency of its clock gets it wrong on a busy host.
 TCG = Accelerator(name="tcg", reason="tests", tsc_khz=host_tsc_khz())
-ENGINE = NativeQemu(TCG)
+ENGINE = NativeQemu(TCG, sandboxed=find_sandbox().works)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from unilinux.core.errors import HostError, UsageError
+from unilinux.core.errors import HostError, UsageError, VmError
+from unilinux.machine.compose import compose
+from unilinux.machine.qemu import Wiring
+from unilinux.machine.spec import MachineSpec
 from unilinux.vm import choose
-from unilinux.vm.choose import Finding, choose_accelerator
+from unilinux.vm.choose import choose_accelerator, native_engine, probe
+from unilinux.vm.engine import Boot, Engine
+from unilinux.vm.finding import Finding
+from unilinux.vm.outcome import Exited, Lost, Outcome, Timeout
+from unilinux.vm.qemu import sandbox
 from unilinux.vm.qemu.accelerator import Accelerator
+from unilinux.vm.qemu.engine import NativeQemu
+from unilinux.vm.vm import Vm
 
 TCG = Accelerator(name="tcg", reason="test", tsc_khz=2_500_000)
 KVM = Accelerator(name="kvm", reason="test")
+WIRING = Wiring(qmp="null", console="null", report="null")
 
 
 def test_kvm_calibrates_by_itself() -> None:
@@ -97,3 +109,97 @@ def test_cached_finding_that_cannot_be_read_is_found_anew(tmp_path: Path, monkey
     cached.write_text("{")
     assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "kvm"
     assert cached.read_text() != "{"
+
+
+def test_a_busy_host_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        Finding(works=False, reason="a probe guest did not run within 5 s", certain=False),
+        Finding(works=True, reason="a probe guest ran"),
+    ]
+    monkeypatch.setattr(choose, "probe", lambda accelerator, device: answers.pop(0))
+    device = tmp_path / "kvm"
+    device.touch()
+    assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "tcg"
+    assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "kvm"
+    assert choose_accelerator("auto", tmp_path / "cache", device=device).name == "kvm"
+    assert not answers
+
+
+class Machine:
+    """A machine that ends in a way of the test's."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def wait(self, *, timeout_s: float, awaited: str) -> Outcome:
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "works", "certain"),
+    [
+        (Exited(42), True, True),
+        (Exited(1), False, True),
+        (Timeout(5.0, "the end"), False, False),
+        (Lost(-9, "QEMU was killed by signal 9"), False, False),
+    ],
+)
+def test_what_a_probe_finds(monkeypatch: pytest.MonkeyPatch, outcome: Outcome, works: bool, certain: bool) -> None:
+    monkeypatch.setattr(Vm, "start", lambda boot, engine: Machine(outcome))
+    found = probe(KVM)
+    assert (found.works, found.certain) == (works, certain)
+
+
+@pytest.mark.parametrize(
+    ("details", "certain"),
+    [(("qemu: failed to initialize kvm: No such device",), True), (("Cannot allocate memory",), False), ((), False)],
+)
+def test_a_probe_that_does_not_start(monkeypatch: pytest.MonkeyPatch, details: tuple[str, ...], certain: bool) -> None:
+    def start(boot: Boot, engine: Engine) -> Machine:
+        raise VmError("QEMU ended with exit code 1 before the guest ran", details=details)
+
+    monkeypatch.setattr(Vm, "start", start)
+    found = probe(KVM)
+    assert (found.works, found.certain) == (False, certain)
+
+
+def fake_qemu(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "bin/qemu-system-x86_64"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("script", "works", "stored"),
+    [
+        ("exit 0", True, True),
+        ("echo '-sandbox support is not enabled in this QEMU binary' >&2; exit 1", False, True),
+        ("echo 'failed to install seccomp syscall filter in the kernel' >&2; exit 1", False, True),
+        ("echo 'cannot allocate memory' >&2; exit 1", False, False),
+    ],
+)
+def test_qemu_is_sandboxed_where_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, works: bool, stored: bool
+) -> None:
+    fake_qemu(tmp_path, script, monkeypatch)
+    engine = native_engine("tcg", tmp_path / "cache")
+    assert isinstance(engine, NativeQemu)
+    assert engine.sandboxed is works
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == stored
+    words = engine._argv("qemu", Boot(machine=compose(MachineSpec()), kernel=Path("k"), evidence=tmp_path), WIRING)
+    assert (words[1] == "-sandbox") is works
+
+
+def test_the_sandbox_of_this_host_is_asked_of_qemu_itself() -> None:
+    found = sandbox.find_sandbox()
+    assert found.certain, found
+    for thread in threading.enumerate():  # the one that kept the time
+        if thread is not threading.current_thread():
+            thread.join(10)

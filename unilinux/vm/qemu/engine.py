@@ -16,6 +16,7 @@ from unilinux.vm.qemu.arguments import boot_arguments
 from unilinux.vm.qemu.pipes import Pipes
 from unilinux.vm.qemu.ports import require_free_port
 from unilinux.vm.qemu.process import COMMAND_FILE, QemuProcess
+from unilinux.vm.qemu.sandbox import ARGUMENTS as SANDBOX
 from unilinux.vm.qemu.version import PROGRAM, version_line
 
 _CONSOLE = "stdio,signal=off"
@@ -23,12 +24,16 @@ _BY_HAND = Wiring(qmp="null", console=_CONSOLE, report="null")
 
 
 class NativeQemu:
-    """Launches QEMU with an accelerator; see :class:`unilinux.vm.engine.Engine`."""
+    """Launches QEMU with an accelerator; see :class:`unilinux.vm.engine.Engine`.
+
+    ``sandboxed``: in QEMU's own sandbox, which not every host can have.
+    """
 
     name = "qemu"
 
-    def __init__(self, accelerator: Accelerator) -> None:
+    def __init__(self, accelerator: Accelerator, *, sandboxed: bool = False) -> None:
         self.accelerator = accelerator
+        self.sandboxed = sandboxed
 
     @property
     def reason(self) -> str:
@@ -84,7 +89,7 @@ class NativeQemu:
                 console.close_far_ends()
 
     def _argv(self, program: str, boot: Boot, wiring: Wiring) -> tuple[str, ...]:
-        return (program, *boot_arguments(boot, self.accelerator, wiring))
+        return (program, *(SANDBOX if self.sandboxed else ()), *boot_arguments(boot, self.accelerator, wiring))
 
     def _keep_command(self, boot: Boot, argv: Sequence[str], by_hand: Sequence[str]) -> None:
         text = (
