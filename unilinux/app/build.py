@@ -14,6 +14,7 @@ from unilinux.core.command import run
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.files import digest_bytes, digest_file
 from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
+from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
@@ -79,11 +80,12 @@ def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | No
     links = space.scratch / "links"
     links.mkdir()
     env = _environment(app, toolchain, folder, links, jobs)
+    sandbox = sandbox_of(space)
     for command in app.manifest.build.steps:
         space.step.detail(command)
         lines: list[str] = []
         try:
-            run(["sh", "-eu", "-c", command], cwd=folder, env=env, log=space.log, on_line=lines.append)
+            run(["sh", "-eu", "-c", command], cwd=folder, env=env, log=space.log, on_line=lines.append, sandbox=sandbox)
         except CommandError as error:
             raise BuildError(
                 f"{app.manifest.name}: the build step failed: {command}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from unilinux.core.errors import CommandError, HostError
 from unilinux.core.files import explained_disk_errors
+from unilinux.core.sandbox import Sandbox
 
 TAIL_LINES = 20
+_CHUNK_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 20  # more than any pipe holds
+_LARGE_LOG_BYTES = 32 << 20
 
 # Which Debian package brings a tool that UniLinux calls.
 _PACKAGES: Mapping[str, str] = {
@@ -37,6 +41,7 @@ _PACKAGES: Mapping[str, str] = {
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "patch": "patch",
+    "bwrap": "bubblewrap",
     **dict.fromkeys(("ld", "nm", "readelf", "size", "strip"), "binutils"),
     "shellcheck": "shellcheck",
 }
@@ -66,6 +71,21 @@ def require_tool(name: str) -> Path:
     return Path(found)
 
 
+def clean_environment(*kept: str, **more: str) -> dict[str, str]:
+    """The environment that commands get: where programs are, the home folder, and no language but C's.
+
+    The user's variables change what tools do (``TAR_OPTIONS``, ``GIT_DIR``, ``CFLAGS``, ``LD_PRELOAD``, …), and
+    the cache would keep that. ``kept`` are names of variables to be handed on if they are set, ``more`` are others.
+    """
+    names = ("PATH", "HOME", *kept)
+    return {
+        "PATH": os.defpath,
+        **{name: os.environ[name] for name in names if name in os.environ},
+        "LC_ALL": "C",
+        **more,
+    }
+
+
 def run(
     argv: Sequence[str | os.PathLike[str]],
     *,
@@ -75,61 +95,104 @@ def run(
     input: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
     timeout_s: float | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Completed:
     """Run a program to its end, in a process group of its own that dies with us.
 
     The output is appended to ``log``, headed by the command line, and handed to
-    ``on_line`` as it comes. ``env`` replaces the environment altogether.
+    ``on_line`` as it comes. ``env`` replaces the environment altogether; without it, it is
+    :func:`clean_environment`. It ends when the program ends, whatever still holds its output.
 
     :raise HostError: the program isn't installed.
     :raise CommandError: it exited with another status than 0, or ran past ``timeout_s``.
     """
     words = [os.fspath(word) for word in argv]
     program = words[0] if os.sep in words[0] else str(require_tool(words[0]))
+    inner = [program, *words[1:]]
     # The kernel ends the child when this process dies, however it dies. By SIGTERM, since
     # make hands that on to the makes and compilers that it started; SIGKILL would spare them.
-    command = [str(require_tool("setpriv")), "--pdeathsig", "TERM", "--", program, *words[1:]]
+    command = [str(require_tool("setpriv")), "--pdeathsig", "TERM", "--"]
+    command += sandbox.wrap(inner, cwd) if sandbox is not None else inner
     began = time.monotonic()
     lines: list[str] = []
+    environment = clean_environment() if env is None else dict(env)
     with (
-        explained_disk_errors(log or Path.cwd()),
-        _opened_log(log, words) as sink,
-        _started(command, cwd=cwd, env=env, is_fed=input is not None) as process,
-        _ended_after(timeout_s, process),
+        _opened_log(log, words) as write,
+        _started(command, cwd=cwd, env=environment, is_fed=input is not None) as process,
     ):
         if input is not None:
             threading.Thread(target=_feed, args=(process, input), daemon=True).start()
-        assert process.stdout is not None
-        for raw in process.stdout:
+        deadline = None if timeout_s is None else began + timeout_s
+        for raw in _output(process, deadline):
             line = raw.decode(errors="replace").rstrip("\n")
             lines.append(line)
-            sink.write(raw)
+            write(raw)
             if on_line is not None:
                 on_line(line)
-        # It may go on without output. Not reaped yet: until then its number can't become another group's.
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        # Not reaped yet: until then its number can't become another group's.
+        late = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
     seconds = time.monotonic() - began
-    if process.returncode != 0:
+    if late or process.returncode != 0:
         tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
-        late = timeout_s is not None and seconds >= timeout_s
         message = f"{words[0]} did not end within {timeout_s:g} s" if late else None
         raise CommandError(words, process.returncode, log=log, tail=tuple(tail), message=message)
     return Completed(tuple(words), "\n".join(lines), seconds)
 
 
+def _output(process: subprocess.Popen[bytes], deadline: float | None) -> Iterator[bytes]:
+    """Its lines as they come, until it has ended or the deadline has passed."""
+    assert process.stdout is not None
+    output = process.stdout.fileno()
+    os.set_blocking(output, False)
+    ended = os.pidfd_open(process.pid)
+    unfinished = b""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(ended, selectors.EVENT_READ)
+            selector.register(output, selectors.EVENT_READ)
+            while True:
+                ready = selector.select(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                is_late = deadline is not None and time.monotonic() >= deadline
+                is_over = is_late or any(key.fd == ended for key, _ in ready)
+                # What is in the pipe when it ends is its own; what comes later is of others that hold the pipe.
+                for chunk in _chunks(output, _PIPE_BYTES if is_over else _CHUNK_BYTES):
+                    *lines, unfinished = (unfinished + chunk).split(b"\n")
+                    yield from (line + b"\n" for line in lines)
+                    if not chunk and not is_over:  # it closed its output, and goes on
+                        selector.unregister(output)
+                if is_over:
+                    break
+        if unfinished:
+            yield unfinished
+    finally:
+        os.close(ended)
+
+
+def _chunks(descriptor: int, most_bytes: int) -> Iterator[bytes]:
+    """What can be read now; an empty piece stands for the end."""
+    for _ in range(most_bytes // _CHUNK_BYTES):
+        try:
+            chunk = os.read(descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        yield chunk
+        if not chunk:
+            return
+
+
 @contextmanager
 def _started(
-    command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str] | None, is_fed: bool
+    command: Sequence[str], *, cwd: Path | None, env: Mapping[str, str], is_fed: bool
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that has ended when the ``with`` block has, with all that it started."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
-        env=None if env is None else dict(env),
+        env=env,
         stdin=subprocess.PIPE if is_fed else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        close_fds=False,  # a lock that is held meanwhile is held by the command, too (core.files.locked)
+        close_fds=False,  # a lock that is held meanwhile is held by the command, too (core.locks.locked)
         start_new_session=True,
     )
     try:
@@ -139,19 +202,6 @@ def _started(
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-
-
-@contextmanager
-def _ended_after(timeout_s: float | None, process: subprocess.Popen[bytes]) -> Iterator[None]:
-    if timeout_s is None:
-        yield
-        return
-    timer = threading.Timer(timeout_s, kill_group, (process,))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -172,9 +222,21 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
 
 
 @contextmanager
-def _opened_log(log: Path | None, words: Sequence[str]) -> Iterator[IO[bytes]]:
-    if log is not None:
+def _opened_log(log: Path | None, words: Sequence[str]) -> Iterator[Callable[[bytes], None]]:
+    """A function that writes to the log; one that grows from run to run begins anew when it has become large."""
+    if log is None:
+        yield lambda _: None
+        return
+    with explained_disk_errors(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log or os.devnull, "ab", buffering=0) as file:
-        file.write(f"$ {' '.join(words)}\n".encode())
-        yield file
+        if log.exists() and log.stat().st_size > _LARGE_LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.old"))
+        file = log.open("ab", buffering=0)
+
+    def write(data: bytes) -> None:
+        with explained_disk_errors(log):
+            file.write(data)
+
+    with file:
+        write(f"$ {' '.join(words)}\n".encode(errors="surrogateescape"))
+        yield write

@@ -34,6 +34,7 @@ def wrap_compiler(folder: Path, cache: Path | None, *options: str) -> Path:
         settings = {
             "DIR": str(cache),
             "CONFIGPATH": "/dev/null",
+            "TEMPDIR": str(cache / "tmp") if cache else "",  # usual is one below /run, which a sandbox keeps as it is
             "MAXSIZE": LIMIT,
             "COMPILERCHECK": f"string:{made_with}",
         }

@@ -106,6 +106,10 @@ class StepHandle:
         """Say that the result of a cacheable step has to be made, and how long that took the last time."""
         self._sink.emit(StepWorking(self.id, estimate_s))
 
+    def note(self, text: str) -> None:
+        """Tell the user something that is no error."""
+        self._sink.emit(Note(text))
+
     def cached(self) -> None:
         """Say that the result was there already."""
         self.was_cached = True

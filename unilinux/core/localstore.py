@@ -205,7 +205,7 @@ class LocalStore:
         log = self._logs / f"{step.name}-{key[:12]}.log"
         self._logs.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        space = Workspace(work / OUT, work / "scratch", log, handle, self._compiler_cache)
+        space = Workspace(work / OUT, work / "scratch", log, handle, self._compiler_cache, (self._root,))
         space.out.mkdir(parents=True, exist_ok=True)
         space.scratch.mkdir(parents=True, exist_ok=True)
         try:

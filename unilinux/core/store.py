@@ -92,6 +92,8 @@ class Workspace:
     log: Path
     step: StepHandle
     compiler_cache: Path | None = None
+    visible: tuple[Path, ...] = ()
+    """Where the outputs of other steps lie: a sandbox for the action's commands must show it."""
 
 
 Action = Callable[[Workspace], None]

@@ -7,7 +7,6 @@ read except its configuration, and nothing of it is written.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -17,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from unilinux.core.command import run
+from unilinux.core.command import clean_environment, run
 from unilinux.core.errors import CommandError, DownloadError, HostError
 from unilinux.core.files import write_atomically
 
 # apt's own downloader for one address: proxies, credentials and every transport that apt knows.
 _HELPER = Path("/usr/lib/apt/apt-helper")
 _LISTED_FILE = re.compile(r"^ *(\w{64}) (\d+) (\S+)$", re.MULTILINE)
+# The user's own ways to the archives.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+_HANDED_ON = ("APT_CONFIG", *_PROXIES, *(name.upper() for name in _PROXIES))
 _POLL_S = 0.5  # how often a download's growing size is looked at
 
 
@@ -168,7 +170,7 @@ class PrivateApt:
         return self._run_plain(program, *options, *words)
 
     def _run_plain(self, *argv: str) -> str:
-        return run(argv, env={**os.environ, "LC_ALL": "C"}, log=self._log).output
+        return run(argv, env=clean_environment(*_HANDED_ON), log=self._log).output
 
 
 def _with_source_packages(paths: Iterator[Path]) -> Iterator[tuple[str, str]]:

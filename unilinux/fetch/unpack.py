@@ -34,7 +34,7 @@ def unpack(archive: Path, target: Path, *, log: Path | None = None) -> None:
         try:
             argv = ["tar", "--extract", "--no-same-owner", "--no-same-permissions"]
             try:
-                run([*argv, "--file", archive, "--directory", beside], log=log, env={**os.environ, "LC_ALL": "C"})
+                run([*argv, "--file", archive, "--directory", beside], log=log)
             except CommandError as error:
                 raise DownloadError(
                     f"cannot unpack {archive}",

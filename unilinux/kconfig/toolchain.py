@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -102,5 +101,5 @@ def _program(command: str) -> str:
 
 def _version(command: str) -> str:
     program = _program(command)
-    lines = run([program, "--version"], env={**os.environ, "LC_ALL": "C"}).output.splitlines()
+    lines = run([program, "--version"]).output.splitlines()
     return lines[0] if lines else ""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from unilinux.core.errors import ConfigError
 from unilinux.core.files import digest_bytes, write_if_changed
 from unilinux.core.hosttools import KERNEL
+from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, make, remove_links, view
 from unilinux.kernel.messages import planned_objects
@@ -54,7 +55,7 @@ def install_headers(tree: KernelTree, *, store: Store) -> Output:
         tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
         place = view(tree.path, space.scratch / "view")
         label = f"making the headers of Linux {tree.release}"
-        make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label)
+        make(place, ["headers"], tools=tools, log=space.log, step=space.step, label=label, sandbox=sandbox_of(space))
         # “headers” instead of “headers_install”: the latter copies with rsync, and that is all.
         headers = place / OBJECTS / "usr/include"
         shutil.copytree(headers, space.out / "include", ignore=_all_but_headers)
@@ -106,6 +107,7 @@ def compile_objects(
 
 def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapping[str, bytes]) -> None:
     tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
+    sandbox = sandbox_of(space)
     place = view(tree.path, space.out)
     objects = place / OBJECTS
     # A newer file alone would make an interrupted build start over.
@@ -117,7 +119,17 @@ def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapp
 
     def making(*words: str, log: Path = space.log, total: int | None = None, may_fail: bool = False) -> Sequence[str]:
         step = space.step
-        return make(place, words, tools=tools, log=log, step=step, label=label, total=total, may_fail=may_fail)
+        return make(
+            place,
+            words,
+            tools=tools,
+            log=log,
+            step=step,
+            label=label,
+            total=total,
+            may_fail=may_fail,
+            sandbox=sandbox,
+        )
 
     making("prepare")
     # What a dry run would compile is what there is to compile. It fails in the end for want of libraries.
@@ -130,7 +142,7 @@ def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapp
     # objtool stays for configurations whose link calls it; what it was made of may go.
     for path in (objects / "tools").rglob("*.[oa]"):
         path.unlink()
-    take_notes(place, (*placeholders, SYSCALLS), tools=tools, log=space.log, step=space.step)
+    take_notes(place, (*placeholders, SYSCALLS), tools=tools, log=space.log, step=space.step, sandbox=sandbox)
     remove_links(place)  # an output names no other place; whoever works with it calls view() again
 
 

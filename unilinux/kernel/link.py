@@ -19,6 +19,7 @@ from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.files import write_if_changed
 from unilinux.core.hosttools import KERNEL
+from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.kernel.kbuild import SYSCALLS, parse_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, view
@@ -157,7 +158,9 @@ def _mirrored(
     place = view(tree.path, space.scratch / "view")
     mirror(objects.path / OBJECTS, place / OBJECTS, own=own)
     tools = compiler_wrapper(space.scratch / "tools", space.compiler_cache)
-    return saved_build(notes, place, tools=tools, log=space.log, step=space.step, label=label)
+    return saved_build(
+        notes, place, tools=tools, log=space.log, step=space.step, label=label, sandbox=sandbox_of(space)
+    )
 
 
 def _archives_above(folders: Sequence[str]) -> list[str]:

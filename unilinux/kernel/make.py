@@ -16,10 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from unilinux.arch.architecture import X86_64
-from unilinux.core.command import run
+from unilinux.core.command import clean_environment, run
 from unilinux.core.compilers import wrap_compiler
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.events import StepHandle
+from unilinux.core.sandbox import Sandbox
 from unilinux.kernel.messages import MakeOutput, compiler_errors
 
 OBJECTS = "objects"  # the output folder inside the view
@@ -71,6 +72,7 @@ def make(
     options: Sequence[str] = (),
     total: int | None = None,
     may_fail: bool = False,
+    sandbox: Sandbox | None = None,
 ) -> Sequence[str]:
     """Make ``goals`` in a view; the lines that make prints.
 
@@ -89,6 +91,7 @@ def make(
         label=label,
         total=total,
         may_fail=may_fail,
+        sandbox=sandbox,
     )
 
 
@@ -102,6 +105,7 @@ def run_make(
     label: str,
     total: int | None = None,
     may_fail: bool = False,
+    sandbox: Sandbox | None = None,
 ) -> Sequence[str]:
     """Run make, or a command that make saved, and tell of it as progress; the lines of its output.
 
@@ -111,7 +115,7 @@ def run_make(
     """
     output = MakeOutput(step, OBJECTS, total=total)
     try:
-        run(argv, cwd=cwd, env=env, log=log, on_line=output.line)
+        run(argv, cwd=cwd, env=env, log=log, on_line=output.line, sandbox=sandbox)
     except CommandError as error:
         if may_fail:
             return output.lines
@@ -137,10 +141,9 @@ def compiler_wrapper(folder: Path, cache: Path | None = None) -> Path:
 
 def make_environment(tools: Path) -> Mapping[str, str]:
     """All that make sees: what makes it run, and what makes it say the same everywhere."""
-    kept = {key: value for key, value in os.environ.items() if key in ("HOME", "TMPDIR", "CCACHE_DISABLE")}
-    return kept | {
-        "PATH": f"{tools}:{os.environ.get('PATH', os.defpath)}",
-        "LC_ALL": "C",
+    own = clean_environment("TMPDIR", "CCACHE_DISABLE")
+    return own | {
+        "PATH": f"{tools}:{own['PATH']}",
         "TZ": "UTC",
         "ARCH": X86_64.make_arch,
         "LOCALVERSION": "",  # empty, not unset: else a + is added to the version of a patched tree

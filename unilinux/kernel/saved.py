@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from unilinux.core.errors import BuildError
 from unilinux.core.events import StepHandle
+from unilinux.core.sandbox import Sandbox
 from unilinux.kernel.make import OBJECTS, make, make_environment, run_make
 
 NOTES = "notes.json"  # beside the folder of objects
@@ -29,7 +30,7 @@ unilinux-environment:
 \t@env --null > {_DUMP}
 """
 # What is the running make's own, or the place's. The jobs of a make that has ended can't be shared.
-_NOT_KEPT = frozenset(("PWD", "OLDPWD", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"))
+_NOT_KEPT = frozenset(("PWD", "OLDPWD", "SHLVL", "_", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "TMPDIR"))
 _SAVED = re.compile(r"^(?:saved)?cmd_\S+ := (.*)$", re.MULTILINE)
 
 
@@ -51,7 +52,9 @@ class Notes:
         return cls(environment=found["environment"], folders=tuple(found["folders"]))
 
 
-def take_notes(place: Path, files: Iterable[str], *, tools: Path, log: Path, step: StepHandle) -> None:
+def take_notes(
+    place: Path, files: Iterable[str], *, tools: Path, log: Path, step: StepHandle, sandbox: Sandbox | None = None
+) -> None:
     """Write down what a later link needs to know of the output folder in ``place``, for links with other ``files``.
 
     :raise BuildError: make said no.
@@ -60,7 +63,16 @@ def take_notes(place: Path, files: Iterable[str], *, tools: Path, log: Path, ste
     makefile = objects / f"{_DUMP}.mk"
     makefile.write_text(_MAKEFILE)
     options = [f"--file={makefile.name}"]
-    make(place, ["unilinux-environment"], options=options, tools=tools, log=log, step=step, label="kbuild")
+    make(
+        place,
+        ["unilinux-environment"],
+        options=options,
+        tools=tools,
+        log=log,
+        step=step,
+        label="kbuild",
+        sandbox=sandbox,
+    )
     before = make_environment(tools)
     pairs = (line.partition("=") for line in (objects / _DUMP).read_text().split("\0") if line)
     after = {name: value for name, _, value in pairs}
@@ -95,6 +107,7 @@ class SavedBuild:
     log: Path
     step: StepHandle
     label: str
+    sandbox: Sandbox | None = None
 
     def make_in(self, folder: str, *goals: str) -> None:
         """Bring a folder up to date: its objects and their archive, or just ``goals``.
@@ -130,13 +143,32 @@ class SavedBuild:
         return (self.objects / folder / f".{name}.cmd").exists()
 
     def _run(self, argv: Sequence[str]) -> None:
-        run_make(argv, cwd=self.objects, env=self.environment, log=self.log, step=self.step, label=self.label)
+        run_make(
+            argv,
+            cwd=self.objects,
+            env=self.environment,
+            log=self.log,
+            step=self.step,
+            label=self.label,
+            sandbox=self.sandbox,
+        )
 
 
-def saved_build(notes: Notes, place: Path, *, tools: Path, log: Path, step: StepHandle, label: str) -> SavedBuild:
+def saved_build(
+    notes: Notes,
+    place: Path,
+    *,
+    tools: Path,
+    log: Path,
+    step: StepHandle,
+    label: str,
+    sandbox: Sandbox | None = None,
+) -> SavedBuild:
     """The output folder in a view, to be built on in parts."""
     environment = {**make_environment(tools), **notes.environment, "MAKEFLAGS": "rR --no-print-directory"}
-    return SavedBuild(objects=place / OBJECTS, environment=environment, log=log, step=step, label=label)
+    return SavedBuild(
+        objects=place / OBJECTS, environment=environment, log=log, step=step, label=label, sandbox=sandbox
+    )
 
 
 def mirror(source: Path, target: Path, *, own: Collection[str]) -> None:

@@ -6,7 +6,6 @@ with no fuzz. They are never edited by hand (``unilinux.kernel.worktree``).
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from unilinux.core.command import run
 from unilinux.core.document import Model, read_document
 from unilinux.core.errors import CommandError, PatchError
 from unilinux.core.files import digest_bytes
+from unilinux.kernel.git import git_environment
 
 BASE = "BASE"
 SERIES = "series"
@@ -152,7 +152,7 @@ def apply_series(series: Series, tree: Path, *, release: str, log: Path | None =
     :raise PatchError: names the patch, the file and the hunk that doesn't fit.
     """
     # Not as part of a repository that the tree may lie in: git would skip files outside its folder.
-    env = {**os.environ, "LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(tree.resolve().parent)}
+    env = git_environment(GIT_CEILING_DIRECTORIES=str(tree.resolve().parent))
     for place, patch in enumerate(series.patches, start=1):
         try:
             run(["git", "apply", "-"], cwd=tree, env=env, input=patch.content, log=log)

@@ -6,7 +6,6 @@ and one commit for each patch. The patch files are only ever made from there.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from tempfile import TemporaryDirectory, mkdtemp
 from unilinux.core.command import run
 from unilinux.core.document import read_document
 from unilinux.core.errors import CommandError, PatchError, UsageError
-from unilinux.core.files import explained_disk_errors, remove_tree, write_atomically
+from unilinux.core.files import exchange, explained_disk_errors, flush_file, flush_tree, remove_tree, write_atomically
 from unilinux.kernel.checkpatch import Toleration, checkpatch
+from unilinux.kernel.git import git_environment
 from unilinux.kernel.series import BASE, SERIES, Base, Series, load_series
 
 _TAG = "base"
@@ -205,7 +205,14 @@ def _apply(series: Series, worktree: Worktree, *, three_way: bool = False) -> No
     try:
         worktree.git("am", "--quiet", "--keep-non-patch", *way, *paths)
     except CommandError as error:
-        place = int((worktree.path / _APPLYING / "next").read_text())
+        try:
+            place = int((worktree.path / _APPLYING / "next").read_text())
+        except (OSError, ValueError):  # it failed before it came to a patch
+            raise PatchError(
+                f"git could not begin to apply the series {series.name}",
+                details=error.tail,
+                hint=f"the whole output is in {worktree.log}",
+            ) from error
         rest = len(series.patches) - place
         conflicts = worktree.git("diff", "--name-only", "--diff-filter=U").splitlines()
         raise PatchError(
@@ -229,31 +236,23 @@ def _format(worktree: Worktree, folder: Path) -> None:
 
 
 def _replace(folder: Path, new: Path) -> None:
+    """Put ``new`` in the place of ``folder`` by one rename: a killed process leaves the old one or the new one."""
     new.chmod(0o755)
-    if not folder.exists():
+    flush_tree(new)
+    if folder.exists():
+        exchange(new, folder)  # the caller removes what lies beside, which is the old one now
+    else:
         new.rename(folder)
-        return
-    old = new.with_name(f"{new.name}.old")
-    folder.rename(old)
-    try:
-        new.rename(folder)
-    except BaseException:
-        old.rename(folder)
-        raise
-    remove_tree(old)
+    flush_file(folder.parent)
 
 
 def _environment() -> Mapping[str, str]:
-    """git without the user's or the host's configuration, and with dates that don't depend on today."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    return kept | {
-        "LC_ALL": "C",
-        "TZ": "UTC",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_COMMITTER_DATE": "1970-01-01T00:00:00+0000",
-        "GIT_AUTHOR_DATE": "1970-01-01T00:00:00+0000",
-        # For our own commits alone: what somebody commits in the work tree has that person's name.
-        **dict.fromkeys(("GIT_COMMITTER_NAME", "GIT_AUTHOR_NAME"), "UniLinux"),
-        **dict.fromkeys(("GIT_COMMITTER_EMAIL", "GIT_AUTHOR_EMAIL"), "unilinux@localhost"),
-    }
+    """git for our own commits, with dates that don't depend on today.
+
+    The name is the environment's, not the repository's: a contributor's commits get the contributor's.
+    """
+    own: dict[str, str] = {}
+    for who in ("AUTHOR", "COMMITTER"):
+        own |= {f"GIT_{who}_NAME": "UniLinux", f"GIT_{who}_EMAIL": "unilinux@localhost"}
+        own |= {f"GIT_{who}_DATE": "1970-01-01T00:00:00+0000"}
+    return git_environment(**own)

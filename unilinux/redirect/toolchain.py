@@ -8,7 +8,6 @@ calls. What they link is static.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from unilinux.core.command import run
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.files import write_atomically
 from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
+from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.fetch.fetcher import require_intact
 from unilinux.fetch.unpack import unpack
@@ -132,12 +132,11 @@ def _make(
             (gate, ("make", f"-j{jobs}", "lib/libc.a")),
             (gate, ("install", "-D", "--mode=644", "lib/libc.a", space.out / "lib/gate/libc.a")),
         ]
-    # Nothing else: a CC or CFLAGS of the user's must not get in.
-    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+    sandbox = sandbox_of(space)
     for folder, command in commands:
         folder.mkdir(exist_ok=True)
         space.step.detail(" ".join(map(str, command[:2])))
-        run(command, cwd=folder, env=env, log=space.log)
+        run(command, cwd=folder, log=space.log, sandbox=sandbox)
     # musl's own wrapper names its prefix; ours takes its place.
     for leftover in ("bin/musl-gcc", "lib/musl-gcc.specs"):
         (space.out / leftover).unlink(missing_ok=True)

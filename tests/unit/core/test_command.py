@@ -186,3 +186,67 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_as_such() -> None:
     with pytest.raises(HostError, match="no space left on the file system of /dev/full"):
         run(["echo", "x"], log=Path("/dev/full"))
+
+
+HOSTILE = {
+    "GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/nowhere", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.abbrev",
+    "GIT_CONFIG_VALUE_0": "4", "TAR_OPTIONS": "--exclude=*", "XZ_OPT": "-0", "GZIP": "-1", "LD_PRELOAD": "/no.so",
+    "LD_LIBRARY_PATH": "/nowhere", "MAKEFLAGS": "-n", "CFLAGS": "-O0", "CC": "false", "CPATH": "/nowhere",
+    "C_INCLUDE_PATH": "/nowhere", "GCC_EXEC_PREFIX": "/nowhere", "LANG": "de_DE.UTF-8", "POSIXLY_CORRECT": "1",
+}  # fmt: skip
+
+
+def test_nothing_of_the_callers_environment_reaches_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    # LD_PRELOAD would also reach the program that runs it, so what the program sees is asked of the kernel.
+    names = {line.partition("=")[0] for line in run(["cat", "/proc/self/environ"]).output.split("\0") if line}
+    assert names == {"PATH", "HOME", "LC_ALL"}
+
+
+def test_what_is_kept_and_added_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy")
+    made = command.clean_environment("https_proxy", "no_proxy", ONE="1")
+    assert (made["https_proxy"], made["ONE"], made["LC_ALL"], "no_proxy" in made) == ("http://proxy", "1", "C", False)
+
+
+def test_a_time_out_is_kept_whoever_holds_the_output() -> None:
+    """A child in a session of its own isn't killed with the others, and keeps the pipe open."""
+    began = time.monotonic()
+    with pytest.raises(CommandError, match="did not end within 0.3 s"):
+        run(["sh", "-c", "setsid sleep 20 & echo begun; exec sleep 20"], timeout_s=0.3)
+    assert time.monotonic() - began < 10
+
+
+def test_a_command_has_ended_when_its_program_has_whoever_holds_the_output() -> None:
+    began = time.monotonic()
+    done = run(["sh", "-c", "setsid sleep 20 & echo one; printf two"])
+    assert done.output == "one\ntwo"
+    assert time.monotonic() - began < 10
+
+
+def test_a_command_that_writes_without_end_is_timed_out() -> None:
+    with pytest.raises(CommandError, match="yes did not end within 0.3 s"):
+        run(["yes"], timeout_s=0.3, on_line=lambda _: None)
+
+
+def test_a_command_may_close_its_output_and_go_on(tmp_path: Path) -> None:
+    run(["sh", "-c", "exec >&- 2>&-; sleep 0.2; echo x > $0", tmp_path / "file"])
+    assert (tmp_path / "file").read_text() == "x\n"
+
+
+def test_a_log_that_became_large_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_LARGE_LOG_BYTES", 10)
+    log = tmp_path / "apt.log"
+    for word in ("one", "two", "three"):
+        run(["echo", word], log=log)
+    assert log.read_text() == "$ echo three\nthree\n"
+    assert (tmp_path / "apt.log.old").read_text() == "$ echo two\ntwo\n"
+
+
+def test_a_full_disk_is_the_logs_only_if_the_log_is_on_it(tmp_path: Path) -> None:
+    def full(_: str) -> None:
+        raise OSError(28, "No space left on device", "/elsewhere/file")
+
+    with pytest.raises(OSError, match="/elsewhere/file"):
+        run(["echo", "one"], log=tmp_path / "log", on_line=full)

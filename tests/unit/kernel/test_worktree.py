@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.kernel.conftest import EXIT, Workshop, git
 from unilinux.core.errors import PatchError, UsageError
+from unilinux.core.files import exchange
 from unilinux.kernel.series import Base, load_series
 from unilinux.kernel.worktree import Worktree, check, checkout, export, port
 
@@ -152,3 +153,64 @@ def test_port_leaves_conflicts_to_be_resolved(workshop: Workshop, tmp_path: Path
         "0001-test-one.patch",
         "0002-test-two.patch",
     ]
+
+
+def test_a_contributors_commits_have_the_contributors_name(
+    worktree: Worktree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".gitconfig").write_text("[user]\n\tname = C Ontributor\n\temail = c@example.org\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (worktree.path / "kernel/exit.c").write_text("int third;\n")
+    subprocess.run(["git", "commit", "-a", "-q", "-s", "-m", "exit: Third"], cwd=worktree.path, check=True)
+    said = git(worktree.path, "log", "-1", "--format=%an <%ae>|%cn|%(trailers:key=Signed-off-by,valueonly)")
+    assert said.strip() == "C Ontributor <c@example.org>|C Ontributor|C Ontributor <c@example.org>"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing is cleaned up on its way that a kill would leave."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_export_that_is_killed_leaves_the_old_series_or_the_new(
+    workshop: Workshop, worktree: Worktree, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    before = contents(workshop.series)
+    (worktree.path / "kernel/exit.c").write_text("int third;\n")
+    git(worktree.path, "commit", "-a", "-q", "-s", "-m", "exit: Third")
+
+    def killed(one: Path, two: Path) -> None:
+        if moment == "after":
+            exchange(one, two)
+        raise Killed
+
+    monkeypatch.setattr("unilinux.kernel.worktree.exchange", killed)
+    monkeypatch.setattr("unilinux.kernel.worktree.remove_tree", lambda _: None)
+    with pytest.raises(Killed):
+        export(worktree, workshop.series)
+    assert (contents(workshop.series) == before) == (moment == "before")
+    assert len(load_series(workshop.series).patches) == (2 if moment == "before" else 3)
+
+
+def test_two_folders_are_exchanged_in_one_step(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    exchange(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "one/file").read_text() == "two"
+    assert (tmp_path / "two/file").read_text() == "one"
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "none")
+
+
+def test_a_git_am_that_fails_before_the_first_patch_is_told(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worktree = Worktree(tmp_path / "work tree", tmp_path / "log")
+    original = Worktree.git
+
+    def failing(self: Worktree, *words: str | Path, input: bytes | None = None) -> str:
+        return original(self, *(("am", "--no-such-option") if words[0] == "am" else words), input=input)
+
+    monkeypatch.setattr(Worktree, "git", failing)
+    with pytest.raises(PatchError, match="git could not begin to apply the series"):
+        checkout(load_series(workshop.series), workshop.write_source(), worktree)

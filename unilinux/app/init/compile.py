@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from unilinux.app.catalogue import App
@@ -90,7 +89,6 @@ def _compile(space: Workspace, plan: str, source: Path, nolibc: Path, headers: P
     include: list[str | Path] = ["-nostdinc", "-isystem", nolibc, "-isystem", headers / "include", "-isystem", builtin]
     run(
         ["gcc", *_FLAGS, *include, "-include", "nolibc.h", "-I", space.scratch, "-o", target, source, "-lgcc"],
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
         log=space.log,
     )
     size = target.stat().st_size
