@@ -79,7 +79,7 @@ def test_guest_runs_talks_and_exits(boot: Boot, board: str, cpus: int) -> None:
         assert vm.wait(timeout_s=60) == Exited(42)
         assert vm.console.tail(1) == ("probe",)
     files = {path.name for path in boot.evidence.iterdir()}
-    assert files == {"boot.json", "command.txt", "console.log", "qemu.log", "qmp.log"}
+    assert files == {"boot.json", "command.txt", "console.log", "in-use", "qemu.log", "qmp.log"}
 
 
 @pytest.mark.parametrize("board", ["microvm", "q35"])

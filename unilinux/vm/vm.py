@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -17,7 +18,7 @@ from unilinux.core.files import explained_disk_errors
 from unilinux.vm.console import Console, Line
 from unilinux.vm.diagnosis import hint_for, judge, lost_reason, said_started
 from unilinux.vm.engine import Boot, Engine, Guest
-from unilinux.vm.evidence import write_boot_file
+from unilinux.vm.evidence import in_use, write_boot_file
 from unilinux.vm.footprint import require_memory, silent_shortage
 from unilinux.vm.log import CappedLog
 from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
@@ -91,6 +92,7 @@ class Vm:
             raise
         self._end: End | None = None
         self._is_killed = False
+        self._releases = ExitStack()
         self._closing = threading.Lock()
 
     @classmethod
@@ -110,7 +112,10 @@ class Vm:
         kernel_end = require_memory(boot)
         with explained_disk_errors(boot.evidence):
             boot.evidence.mkdir(parents=True, exist_ok=True)
-            vm = cls(boot, engine, engine.launch(boot), kernel_end, on_output)
+            with ExitStack() as stack:
+                stack.enter_context(in_use(boot.evidence))
+                vm = cls(boot, engine, engine.launch(boot), kernel_end, on_output)
+                vm._releases = stack.pop_all()
         try:
             vm._connect()
             if not held:
@@ -292,6 +297,7 @@ class Vm:
                 self.console.close()
                 self._report.close()
                 self._write_boot_file()
+                self._releases.close()
 
     def _connect(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,5 +27,8 @@ def boot(tmp_path: Path) -> Boot:
 def nothing_is_left() -> Iterator[None]:
     threads, descriptors = threading.active_count(), len(os.listdir("/proc/self/fd"))
     yield
+    deadline = time.monotonic() + 5  # threads that have been told to end do so soon
+    while threading.active_count() != threads and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threading.active_count() == threads
     assert len(os.listdir("/proc/self/fd")) == descriptors
