@@ -68,15 +68,15 @@ def profiles(context: Context, json: bool = False, verbose: bool = False) -> Non
     project.list_profiles(PROJECT, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE)
-def build(choice: Choice, json: bool = False, verbose: bool = False) -> None:
+@_image_task(*_IMAGE, help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"})
+def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
     from unilinux.cli.commands import build as command
 
-    command.build(PROJECT, choice, as_json=json, verbose=verbose)
+    command.build(PROJECT, choice, bzimage=bzimage, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "forward", help={"accel": _ACCEL})
+@_image_task(*_IMAGE, "forward", "cmdline", "initrd", help={"accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     from unilinux.cli.commands import boots
@@ -84,7 +84,7 @@ def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool =
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, help={"accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, "cmdline", "initrd", help={"accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
     choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:

@@ -77,6 +77,7 @@ class Target:
             ring=self.ring,
             syscall=self.syscall,
             kernel=self.linux,
+            bzimage=self.bzimage,
             **choice,
         )
 

@@ -37,13 +37,14 @@ class Workshop:
 
     layout: Layout
 
-    def build(self, app: str, **choice: str | int | None) -> Image:
+    def build(self, app: str, *, bzimage: bool = False, **choice: str | int | None) -> Image:
         """The image of an application of the catalogue or one made by :meth:`add`."""
-        return self.build_plan(make_plan(Request(app=app, **choice), self.layout))  # type: ignore[arg-type]
+        plan = make_plan(Request(app=app, **choice), self.layout)  # type: ignore[arg-type]
+        return self.build_plan(plan, bzimage=bzimage)
 
-    def build_plan(self, plan: Plan) -> Image:
+    def build_plan(self, plan: Plan, *, bzimage: bool = False) -> Image:
         """The image of a plan, which may have a machine of its own."""
-        return self.pipeline().build(plan)
+        return self.pipeline().build(plan, bzimage=bzimage)
 
     def pipeline(self) -> Pipeline:
         """The steps of an image, one by one."""

@@ -70,7 +70,7 @@ def test_workload(app: str, tmp_path: Path) -> None:
 
 
 def test_build_describes_the_image() -> None:
-    answer = invoke_json("build", "--app", "hello")
+    answer = invoke_json("build", "--app", "hello", "--bzimage")
     assert answer["app"] == "hello"
     assert answer["profile"] == "tiny"
     assert answer["kernel"]["version"].startswith("6.12.")

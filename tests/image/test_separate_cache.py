@@ -17,7 +17,7 @@ import pytest
 from unilinux.core.layout import Layout
 
 PROJECT = Path(__file__).parents[2]
-COMMAND = (sys.executable, "-m", "invoke", "build", "--app", "hello", "--json")
+COMMAND = (sys.executable, "-m", "invoke", "build", "--app", "hello", "--bzimage", "--json")
 
 # The kernel is compiled once more, from nothing.
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(1800)]
@@ -111,4 +111,4 @@ def test_application_alone_is_relinked(clone: Path, environment: Mapping[str, st
     steps = finish(start(clone, environment))["steps"]
     made = {step["name"] for step in steps if not step["cached"]}  # type: ignore[attr-defined]
     # Another program makes other system calls and may hold other opcodes: it is scanned again.
-    assert made == {"app-hello", "scan", "initramfs", "kernel-image"}
+    assert made == {"app-hello", "scan", "initramfs", "kernel-image", "kernel-bzimage"}

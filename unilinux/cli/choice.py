@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
 from unilinux.core.errors import UsageError
@@ -38,6 +39,8 @@ class Choice:
     forward: Annotated[
         tuple[str, ...], "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"
     ] = ()
+    cmdline: Annotated[str, "further words of the kernel's command line, such as 'loglevel=7 nokaslr'"] = ""
+    initrd: Annotated[str, "a cpio archive that the kernel unpacks over the files of the image"] = ""
 
     def request(self) -> Request:
         """What is asked for.
@@ -57,6 +60,8 @@ class Choice:
             kernel=self.kernel or None,
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
+            words=tuple(self.cmdline.split()),
+            initrd=Path(self.initrd) if self.initrd else None,
         )
 
 

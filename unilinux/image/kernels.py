@@ -38,7 +38,7 @@ def kernel_word(kernel: str) -> str:
     path = Path(kernel)
     if os.sep not in kernel and not path.exists():
         return f"{_SERIES}{kernel}"
-    return f"{_SERIES}{path.name}-{digest_bytes(os.path.realpath(path).encode())[:8]}"
+    return f"{_SERIES}{path.name.removeprefix(_SERIES)}-{digest_bytes(os.path.realpath(path).encode())[:8]}"
 
 
 def on_kernel(layers: Sequence[Layer], layout: Layout, kernel: str | None) -> tuple[Layer, ...]:

@@ -178,7 +178,7 @@ class Pipeline:
         """
         return make_bzimage(tree, objects, kernel, store=self.store).path / BZIMAGE
 
-    def build(self, plan: Plan, *, variant: Variant | None = None, bzimage: bool = True) -> Image:
+    def build(self, plan: Plan, *, variant: Variant | None = None, bzimage: bool = False) -> Image:
         """The image, in its folder below ``build/``.
 
         :param variant: build the plan with that configuration, in a folder of its own; no profile is written.

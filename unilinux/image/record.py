@@ -74,7 +74,7 @@ class Image:
             if name in record["artifacts"]
         ]
         if "bzImage" not in record["artifacts"]:
-            rows.append(f"  bzImage  for other loaders, not made: {self.plan.command} --bzimage")
+            rows.append(f"  bzImage  for other loaders, made by {self.plan.command} --bzimage")
         return "\n".join([*rows, f"  boot it  {self.plan.command_to('run')}"])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unilinux.app.catalogue import App, Catalogue
 from unilinux.core.document import key_lines
+from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
 from unilinux.image.entry import Entry, choose_entry, usual_entry
@@ -138,10 +139,12 @@ class Plan:
 def make_plan(request: Request, layout: Layout) -> Plan:
     """Look up and compose what the request names.
 
-    :raise UsageError: an unknown application, profile or machine, or values that don't fit.
+    :raise UsageError: an unknown application, profile or machine, a missing file, or values that don't fit.
     :raise ManifestError: a manifest or profile that doesn't hold.
     """
     app = Catalogue(layout.apps).find(request.app)
+    if request.initrd is not None and not request.initrd.is_file():
+        raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
     manifest = app.manifest
     profile = read_profile(layout.profiles, request.profile or manifest.profile, root=layout.project)
     defaults = profile.machine

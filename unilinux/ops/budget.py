@@ -88,7 +88,7 @@ def hold_budgets(
 def _hold(
     here: Workshop, app: str, path: Path, before: Budget | None, *, update: bool, timeout_s: float | None
 ) -> HeldToBudget:
-    subject = build_under_test(here, usual_request(app, before))
+    subject = build_under_test(here, usual_request(app, before), bzimage=True)
     measured = _measure(here, subject, None if update else before, timeout_s=timeout_s)
     append_record(here.layout.build / HISTORY_FILE, _record(here, subject, measured))
     if update or before is None:

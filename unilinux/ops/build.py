@@ -20,19 +20,19 @@ def pipeline(here: Workshop) -> Pipeline:
     return Pipeline(layout=here.layout, store=here.new_store(), fetcher=here.new_fetcher(), jobs=here.jobs)
 
 
-def build_image(here: Workshop, plan: Plan) -> Image:
-    """Build what is planned, as one step."""
+def build_image(here: Workshop, plan: Plan, *, bzimage: bool = False) -> Image:
+    """Build what is planned, as one step; with its bzImage if that is asked for."""
     with here.progress.step("build", f"building {plan.name}"):
-        return pipeline(here).build(plan)
+        return pipeline(here).build(plan, bzimage=bzimage)
 
 
-def build(here: Workshop, request: Request) -> Image:
-    """Build an image.
+def build(here: Workshop, request: Request, *, bzimage: bool = False) -> Image:
+    """Build an image, and a bzImage of it if that is asked for: for other loaders than QEMU's.
 
     :raise UsageError: a name or value that doesn't fit.
     :raise UniLinuxError: as the steps do.
     """
-    return build_image(here, make_plan(request, here.layout))
+    return build_image(here, make_plan(request, here.layout), bzimage=bzimage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 from unilinux.app.manifest import Manifest
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Step, Workspace
+from unilinux.image.record import Image
 from unilinux.machine.qemu import machine_arguments
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot.kernel import read_kernel
@@ -57,7 +59,7 @@ def costs_of(here: Workshop, subject: ImageUnderTest, *, guess_mib: int = 0, tim
             "manifest": _asked(subject.manifest),
             "qemu": qemu_version(),
         },
-        inputs={name: digest_file(subject.image.folder / name) for name in ("vmlinux", "bzImage", "System.map")},
+        inputs={name: digest_file(path) for name, path in _files(subject.image, "vmlinux", "bzImage", "System.map")},
     )
 
     def measure(space: Workspace) -> None:
@@ -71,6 +73,11 @@ def costs_of(here: Workshop, subject: ImageUnderTest, *, guess_mib: int = 0, tim
     except _NoResultError as failed:
         return failed.costs
     return Costs.from_json(json.loads((output.path / _FILE).read_text(encoding="utf-8")))
+
+
+def _files(image: Image, *names: str) -> list[tuple[str, Path]]:
+    """Those of an image's files that were made: a bzImage is made only when it is asked for."""
+    return [(name, image.folder / name) for name in names if (image.folder / name).exists()]
 
 
 def _measured(
@@ -88,7 +95,7 @@ def _measured(
         sizes={
             "loaded": bytes_of.loaded,
             "zeroed": bytes_of.zeroed,
-            **{name: (folder / name).stat().st_size for name in ("vmlinux", "bzImage")},
+            **{name: path.stat().st_size for name, path in _files(subject.image, "vmlinux", "bzImage")},
         },
         stages={stage.name: stage.instructions for stage in counted.stages},
         least_memory_mib=None if failure else _least_memory(here, subject, engine, guess_mib, patience_s),

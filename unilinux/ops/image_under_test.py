@@ -61,14 +61,15 @@ class ImageUnderTest:
         return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
 
 
-def build_under_test(here: Workshop, request: Request) -> ImageUnderTest:
+def build_under_test(here: Workshop, request: Request, *, bzimage: bool = False) -> ImageUnderTest:
     """Build the image as ``./x build`` does, for a machine whose ports are forwarded.
 
-    ``request.memory_mib`` is that of the machine; None stands for :data:`USUAL_MEMORY_MIB`.
+    ``request.memory_mib`` is that of the machine; None stands for :data:`USUAL_MEMORY_MIB`. With ``bzimage``
+    the size of that is known, too.
     """
     plan = make_plan(replace(request, memory_mib=None), here.layout)
     reached = _with_memory(plan.forwarding(plan.app.manifest.run.ports), request.memory_mib or USUAL_MEMORY_MIB)
-    return ImageUnderTest(plan=reached, image=build_image(here, plan))
+    return ImageUnderTest(plan=reached, image=build_image(here, plan, bzimage=bzimage))
 
 
 def _with_memory(plan: Plan, mib: int) -> Plan:

@@ -113,8 +113,8 @@ def minimise(
         plan=plan,
         outcome=outcome,
         path=path,
-        before=cost(here, build_under_test(here, request)),
-        after=cost(here, build_under_test(here, Request(app=request.app, profile=outcome.finding.name))),
+        before=cost(here, build_under_test(here, request, bzimage=True)),
+        after=cost(here, build_under_test(here, Request(app=request.app, profile=outcome.finding.name), bzimage=True)),
     )
 
 

@@ -71,7 +71,7 @@ def measure_image(here: Workshop, request: Request, *, against: str = "") -> Ima
     :raise UniLinuxError: as building does.
     """
     other = find_finished(here.layout, against) if against else None
-    subject = build_under_test(here, request)
+    subject = build_under_test(here, request, bzimage=True)
     folder, record = subject.image.folder, subject.image.record
     now = sizes(here, folder, record["inputs"])
     comparison = None

@@ -76,4 +76,5 @@ def boot_of(plan: Plan, image: Image, kind: str) -> Boot:
         kernel=image.vmlinux,
         evidence=evidence_folder(image.folder, kind),
         cmdline=plan.cmdline,
+        initrd=plan.initrd,
     )

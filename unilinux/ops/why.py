@@ -160,11 +160,11 @@ def _with_cost(here: Workshop, plan: Plan, answer: Why, without: Variation, *, t
     """The answer with the image without the symbol built and measured, or with the reason why it can't be."""
     name = answer.found.explanation.state.name
     variant = Variant(label=f"without-{name}", resolved=without.resolved, changes={name: "n"})
-    base = ImageUnderTest(plan=_reached(plan), image=build_image(here, plan))
+    base = ImageUnderTest(plan=_reached(plan), image=build_image(here, plan, bzimage=True))
     with_it = costs_of(here, base, timeout_s=timeout_s)
     try:
         with here.progress.step("build", f"building {plan.name} without {name}"):
-            image = pipeline(here).build(plan, variant=variant)
+            image = pipeline(here).build(plan, variant=variant, bzimage=True)
     except (BuildError, ConfigError) as error:
         lines = " ".join((error.message, *error.details[:3]))
         return replace(answer, refusal=f"there is no kernel without it: {lines}")

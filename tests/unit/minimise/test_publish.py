@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -115,6 +116,8 @@ def test_a_kernel_that_does_not_pass_is_not_written(tmp_path: Path, boots: list[
 def test_the_comparison_is_with_the_kernel_and_machine_that_were_searched(tmp_path: Path, boots: list[str]) -> None:
     pipeline = Pipeline(tmp_path, resolved("y"))
     job, outcome = job_of(pipeline)
+    (tmp_path / "configs/kernels.toml").parent.mkdir(exist_ok=True)
+    shutil.copy(PROJECT / "configs/kernels.toml", tmp_path / "configs")
     plan = make_plan(Request(app="hello", target="q35", kernel="6.1"), pipeline.layout)
     publish_profile(replace(job, plan=plan), outcome, evidence=lambda folder: folder / "runs")
     assert (pipeline.asked[0].machine.spec.target, pipeline.asked[0].kernel) == ("q35", "6.1")

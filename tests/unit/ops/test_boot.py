@@ -36,6 +36,6 @@ def test_at_least_one_run() -> None:
 
 
 def test_an_unknown_stock_kernel_is_told_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boot, "build_under_test", lambda here, request: pytest.fail("it was built first"))
+    monkeypatch.setattr(boot, "build_under_test", lambda here, request, **_: pytest.fail("it was built first"))
     with pytest.raises(UsageError, match="did you mean 'debian-cloud'"):
         measure_boot(HERE, Request(app="hello"), runs=1, against="debain-cloud")

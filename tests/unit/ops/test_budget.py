@@ -58,7 +58,8 @@ class Bench:
         layout = Layout(project=self.project, cache=self.project / "cache", build=self.project / "build")
         return task.hold_budgets(workshop(layout), apps, update=update, timeout_s=1)
 
-    def under_test(self, here: Workshop, request: Request) -> object:
+    def under_test(self, here: Workshop, request: Request, *, bzimage: bool) -> object:
+        assert bzimage  # its size is budgeted
         plan = make_plan(request, here.layout)
         folder = self.project / "image"
         folder.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, build_under_test
 
 def test_memory_changes_the_machine_and_not_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
-    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan: built.append(plan))
+    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan, **_: built.append(plan))
     found = build_under_test(HERE, Request(app="nginx", memory_mib=99))
     assert found.memory_mib == 99
     assert [plan.machine.spec.memory_mib for plan in built] == [found.manifest.run.memory_mib]
@@ -22,7 +22,7 @@ def test_memory_changes_the_machine_and_not_the_image(monkeypatch: pytest.Monkey
 
 
 def test_no_machine_has_so_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan: pytest.fail("it was built first"))
+    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan, **_: pytest.fail("it was built first"))
     with pytest.raises(UsageError, match="cannot have 2 MiB"):
         build_under_test(HERE, Request(app="hello", memory_mib=2))
 

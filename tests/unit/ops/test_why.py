@@ -64,13 +64,13 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
     """The answer with costs, of an image whose costs without the symbol is this one."""
 
     def costed(asked: Why, cost: Costs | BuildError) -> Why:
-        def build(plan: object, *, variant: Any) -> Any:
+        def build(plan: object, *, variant: Any, bzimage: bool) -> Any:
             if isinstance(cost, BuildError):
                 raise cost
             return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"))
 
         costs = iter((WITH, cost))
-        monkeypatch.setattr(why, "build_image", lambda here, plan: SimpleNamespace(folder=Path("/build/nginx")))
+        monkeypatch.setattr(why, "build_image", lambda here, plan, **_: SimpleNamespace(folder=Path("/build/nginx")))
         monkeypatch.setattr(why, "pipeline", lambda here: SimpleNamespace(build=build))
         monkeypatch.setattr(why, "costs_of", lambda here, specimen, **options: next(costs))
         assert asked.found.without is not None

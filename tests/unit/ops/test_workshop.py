@@ -35,7 +35,7 @@ def test_two_use_cases_run_at_the_same_time(monkeypatch: pytest.MonkeyPatch, cap
             checks=(CheckResult(kind="http", ok=ok, detail=""),), console_tail=(), console_log=Path("x"), trouble=None
         )
 
-    monkeypatch.setattr(memory, "build_under_test", lambda here, request: nginx_under_test())
+    monkeypatch.setattr(memory, "build_under_test", lambda here, request, **_: nginx_under_test())
     monkeypatch.setattr(memory, "verify", verify)
     here = Workshop(layout=LAYOUT, progress=Progress(NullSink()), engine_choice=engine)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

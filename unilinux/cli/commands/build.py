@@ -9,10 +9,10 @@ from unilinux.cli.session import session
 from unilinux.ops import build as ops
 
 
-def build(project: Path, choice: Choice, *, as_json: bool, verbose: bool) -> None:
+def build(project: Path, choice: Choice, *, bzimage: bool, as_json: bool, verbose: bool) -> None:
     """Build an image and say what came of it."""
     with session(project, as_json=as_json, verbose=verbose) as here:
-        image = ops.build(here.workshop, choice.request())
+        image = ops.build(here.workshop, choice.request(), bzimage=bzimage)
         here.answer_with(image.to_json(), image.summary)
 
 
