@@ -12,18 +12,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unilinux.app.build import build_app
 from unilinux.app.built import GATE, SYMBOLS
 from unilinux.app.init.compile import build_init
+from unilinux.app.linkage import require_startable
 from unilinux.app.rootfs import root_files
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
 from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher
+from unilinux.image.absent_calls import absent_calls, notes_on
 from unilinux.image.configuration import resolve_config
 from unilinux.image.inspection import Inspection, inspect, system_call_names
 from unilinux.image.publish import has_bzimage, publish
@@ -136,6 +138,7 @@ class Pipeline:
             memory_mib=plan.files_memory_mib,
             nameserver=plan.machine.target.network.name_server,
         )
+        require_startable(rootfs, plan.app.manifest.run.argv[0], plan.app.path)
         inspection = inspect(
             rootfs,
             built,
@@ -149,7 +152,7 @@ class Pipeline:
             built=built,
             init=init,
             files=rootfs,
-            cargo=plan.carrier.pack(rootfs, self.store),
+            cargo=_require_room(plan, plan.carrier.pack(rootfs, self.store)),
             inspection=inspection,
             system_calls=system_call_names(headers.path),
         )
@@ -192,6 +195,9 @@ class Pipeline:
         tree = self.tree(plan.kernel)
         resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
         contents = self.contents(plan)
+        absent = absent_calls(contents.inspection.scans, resolved, contents.system_calls)
+        for line in notes_on(absent):
+            self.store.progress.note(line)
         objects = self.objects(plan, tree, resolved)
         kernel = self.link(tree, objects, contents.cargo, contents.kept)
         name = f"{plan.name}-{variant.label}" if variant else plan.name
@@ -207,7 +213,10 @@ class Pipeline:
             files=files,
             parts=_part_sizes(plan, contents, files),
             inputs=_inputs(self.store.outputs[before:]),
-            inspection=contents.inspection.to_json(contents.system_calls),
+            inspection={
+                **contents.inspection.to_json(contents.system_calls),
+                "absent_system_calls": [asdict(one) for one in absent],
+            },
         )
         if variant is not None:
             # No command line makes it.
@@ -226,6 +235,21 @@ class Pipeline:
             store=self.store,
             jobs=self.jobs,
         )
+
+
+def _require_room(plan: Plan, cargo: Cargo) -> Cargo:
+    """See that the files can be in memory twice, as they are while the kernel unpacks them.
+
+    :raise UsageError: they can't, whatever else is in it.
+    """
+    memory_mib, least_mib = plan.machine.spec.memory_mib, 2 * cargo.size_bytes / (1 << 20)
+    if cargo.initrd is not None and least_mib > memory_mib:
+        raise UsageError(
+            f"the image's files have {least_mib / 2:,.0f} MiB and are in memory twice while the kernel unpacks them: "
+            f"{memory_mib:,} MiB are too little",
+            hint=f"--memory with more than {least_mib:,.0f}, or run.memory_mib in {plan.app.path}",
+        )
+    return cargo
 
 
 def _kernel_record(tree: KernelTree) -> Mapping[str, object]:
