@@ -26,7 +26,9 @@ def boot_text(found: BootMeasurement) -> str:
     )
     parts = [head, _stages_table(counted)]
     if counted.exits:
-        parts.append(_table(("exits caused by", "exits", "most of them in"), _exit_rows(counted)))
+        until = f"exits to {found.exact_until}"
+        heads = ("exits caused by", until, "to the end", "most of them in")
+        parts.append(_table(heads, _exit_rows(counted, found.exact_until)))
     if counted.initcalls:
         parts.append(_table(("initcall", "instructions", "level"), _cost_rows(counted.initcalls, with_level=True)))
     if len(counted.functions) > 1:
@@ -82,12 +84,18 @@ def _stages_table(counted: Stages) -> str:
     return _table((*heads, "bytes in use"), [(*row, cell) for row, cell in zip(rows, in_use, strict=True)])
 
 
-def _exit_rows(counted: Stages) -> list[list[str]]:
-    """Each cause with its exits from reset to the end, and the stage that has most of them."""
+def _exit_rows(counted: Stages, until: str) -> list[list[str]]:
+    """Each cause with its exits since reset: up to a stage and to the end; and the stage that has most of the former.
+
+    What comes later need not be the same each time: an idle server's timer goes on.
+    """
+    names = [stage.name for stage in counted.stages]
+    exact = {name: counted.exits[name] for name in names[: names.index(until) + 1] if name in counted.exits}
+    sums, whole = by_cause(exact), by_cause(counted.exits)
     rows = []
-    for cause, count in by_cause(counted.exits).items():
-        stage = max(counted.exits, key=lambda name: counted.exits[name].get(cause, 0))
-        rows.append([cause, f"{count:,}", stage])
+    for cause in (*sums, *(name for name in whole if name not in sums)):
+        stage = max(exact, key=lambda name: exact[name].get(cause, 0)) if cause in sums else ""
+        rows.append([cause, f"{sums.get(cause, 0):,}", f"{whole[cause]:,}", stage])
     return rows[:_MOST_ROWS]
 
 
@@ -115,9 +123,9 @@ def _byte_rows(values: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The numbers are to the right; a column behind them is a remark."""
-    numbers = {"instructions", "since reset", "bytes", "bytes in use", "exits", "difference", "was", "is"}
+    numbers = {"instructions", "since reset", "bytes", "bytes in use", "exits", "to the end", "difference", "was", "is"}
     stream = io.StringIO()
-    show_table([Column(head, right=head in numbers) for head in heads], rows, stream)
+    show_table([Column(head, right=head in numbers or head.startswith("exits to ")) for head in heads], rows, stream)
     return stream.getvalue()
 
 
