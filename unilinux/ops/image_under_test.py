@@ -11,6 +11,7 @@ from unilinux.image.request import Plan, Request, make_plan
 from unilinux.machine.compose import compose
 from unilinux.ops.build import build_image
 from unilinux.ops.evidence import evidence_folder
+from unilinux.ops.verify import files_bytes
 from unilinux.ops.workshop import Workshop
 from unilinux.vm.engine import Boot
 
@@ -58,7 +59,13 @@ class ImageUnderTest:
     def boot(self, kind: str) -> Boot:
         """How to boot it once; its logs replace those of the last boot of this kind."""
         evidence = evidence_folder(self.image.folder, kind)
-        return Boot(machine=self.plan.machine, kernel=self.image.vmlinux, evidence=evidence, cmdline=self.plan.cmdline)
+        return Boot(
+            machine=self.plan.machine,
+            kernel=self.image.vmlinux,
+            evidence=evidence,
+            cmdline=self.plan.cmdline,
+            files_bytes=files_bytes(self.image),
+        )
 
 
 def build_under_test(here: Workshop, request: Request, *, bzimage: bool = False) -> ImageUnderTest:

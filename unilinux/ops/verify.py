@@ -55,7 +55,7 @@ def verify(here: Workshop, request: Request, *, accel: str = "auto", timeout_s: 
         entry=Entry(ring=plan.entry.ring, syscall=plan.entry.syscall),
         progress=here.progress,
         timeout_s=timeout_s,
-        look=plan.command.replace("./x build", "./x run", 1),
+        look=plan.command_to("run"),
     )
     return Verified(image=image, engine=engine, result=result)
 
@@ -77,4 +77,10 @@ def boot_of(plan: Plan, image: Image, kind: str) -> Boot:
         evidence=evidence_folder(image.folder, kind),
         cmdline=plan.cmdline,
         initrd=plan.initrd,
+        files_bytes=files_bytes(image),
     )
+
+
+def files_bytes(image: Image) -> int:
+    """How much its kernel unpacks into memory."""
+    return int(image.record["sizes"].get("initramfs", 0))

@@ -58,7 +58,8 @@ class Boot:
     ``kernel`` is a PVH ``vmlinux`` with its initramfs inside, or a bzImage, which takes longer
     but is the form that Linux's KASLR applies to, perhaps with ``initrd`` beside it.
     ``cmdline`` is added to the machine's own. ``advised``: the kernel is told on its command line
-    what fits the accelerator; others' kernels aren't.
+    what fits the accelerator; others' kernels aren't. ``files_bytes`` is how much the kernel unpacks into
+    memory before it starts PID 1, as far as that is known.
 
     ``clock`` and ``plugin`` take an engine that can do that (:class:`Abilities`). ``debugger``
     is the Unix socket on which a debugger waits for the engine's gdb stub.
@@ -69,6 +70,7 @@ class Boot:
     evidence: Path
     cmdline: tuple[str, ...] = ()
     initrd: Path | None = None
+    files_bytes: int = 0
     origin: Origin = Reset()
     advised: bool = True
     clock: InstructionClock | None = None

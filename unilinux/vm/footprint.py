@@ -19,6 +19,7 @@ _LOADS_AT_OFFSET = 0x258
 _LEAST_PROTOCOL = 0x20A
 
 _MIB = 1 << 20
+_BELOW_KERNEL = 2 * _MIB  # what lies below a kernel is used for other things
 _LEAST_ROOM = 4 * _MIB  # behind the kernel: with 1 MiB, 6.12 doesn't get to its first message
 
 
@@ -63,17 +64,25 @@ def loaded_end(kernel: Path) -> int:
 def require_memory(boot: Boot) -> int:
     """Where the kernel ends in memory (bytes).
 
-    :raise BootError: that is more than the machine has.
+    :raise BootError: that, or what the kernel unpacks beside it, is more than the machine has.
     :raise VmError: as :func:`loaded_end`.
     """
     memory_mib = boot.machine.spec.memory_mib
     end = loaded_end(boot.kernel)
     if end > memory_mib * _MIB:
-        raise BootError(
-            OutOfMemory(memory_mib, f"the kernel alone reaches up to {end / _MIB:.1f} MiB").explain(),
-            hint=f"give it more: --memory {2 * -(-end // _MIB)}",
-        )
+        raise _too_little(memory_mib, end, f"the kernel alone reaches up to {end / _MIB:.1f} MiB")
+    # Unpacked, the files are there a second time; an inode and a page for each are more than an archive's header.
+    beside = boot.files_bytes + (boot.initrd.stat().st_size if boot.initrd is not None else 0)
+    least = end - _BELOW_KERNEL + beside
+    if least > memory_mib * _MIB:
+        kernel_mib = (end - _BELOW_KERNEL) / _MIB
+        why = f"the kernel takes {kernel_mib:.1f} MiB, and the files that it unpacks {beside / _MIB:.1f} MiB more"
+        raise _too_little(memory_mib, least, why)
     return end
+
+
+def _too_little(memory_mib: int, least: int, why: str) -> BootError:
+    return BootError(OutOfMemory(memory_mib, why).explain(), hint=f"give it more: --memory {2 * -(-least // _MIB)}")
 
 
 def silent_shortage(boot: Boot, kernel_end: int) -> OutOfMemory | None:

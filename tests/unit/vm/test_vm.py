@@ -122,6 +122,28 @@ def test_kernel_that_does_not_fit_is_not_even_started(boot: Boot) -> None:
     assert caught.value.hint == "give it more: --memory 42"
 
 
+@pytest.mark.parametrize("as_initrd", [False, True])
+def test_lack_of_memory_for_what_is_unpacked_is_told_before_the_boot(
+    boot: Boot, tmp_path: Path, as_initrd: bool
+) -> None:
+    data = bytearray(boot.kernel.read_bytes())
+    struct.pack_into("<Q", data, 64 + 40, 9 << 20)
+    boot.kernel.write_bytes(data)
+    archive = tmp_path / "initrd"
+    archive.write_bytes(bytes(9 << 20))
+    asked: dict[str, Any] = {"initrd": archive} if as_initrd else {"files_bytes": 9 << 20}
+    engine = FakeEngine(idle)
+    with pytest.raises(BootError) as caught:
+        Vm.start(replace(boot, **asked), engine)
+    assert engine.guest is None
+    assert caught.value.message == (
+        "the guest has too little memory (-m 16): the kernel takes 8.0 MiB, and the files that it unpacks 9.0 MiB more"
+    )
+    assert caught.value.hint == "give it more: --memory 34"
+    with Vm.start(replace(boot, files_bytes=8 << 20), FakeEngine(idle)):
+        pass
+
+
 def test_silence_of_a_kernel_that_hardly_fits_is_lack_of_memory(boot: Boot) -> None:
     data = bytearray(boot.kernel.read_bytes())
     struct.pack_into("<Q", data, 64 + 40, 14 << 20)
