@@ -12,7 +12,7 @@ from unilinux.core.store import Output
 from unilinux.image.request import Plan
 from unilinux.machine.compose import compose
 
-SCHEMA = 1
+SCHEMA = 2
 RECORD_FILE = "image.json"
 
 # What an image's folder holds, by the names under which image.json lists them.
@@ -126,4 +126,6 @@ def make_record(
         **inspection,
         "inputs": dict(sorted(inputs.items())),
         "reproduce": plan.command,
+        # How it is run and checked: with this and the machine the image needs nothing else to be booted.
+        "manifest": manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
     }

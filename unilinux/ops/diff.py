@@ -77,7 +77,7 @@ def _measured(here: Workshop, finished: Finished, label: str, boots: bool) -> Me
     size = sizes(here, finished.folder, finished.record["inputs"])
     if not boots:
         return Measured(finished=finished, label=label, size=size)
-    (boot,) = count(here, image_under_test(here.layout, finished))
+    (boot,) = count(here, image_under_test(finished))
     return Measured(finished=finished, label=label, size=size, boot=boot)
 
 

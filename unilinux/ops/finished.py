@@ -13,15 +13,15 @@ from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.suggest import did_you_mean
 from unilinux.image.record import ARTIFACTS, RECORD_FILE, Image
-from unilinux.image.request import Request, make_plan
+from unilinux.image.recorded import recorded_plan
 from unilinux.kernel.kbuild import parse_config
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import MachineSpec
 from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, ImageUnderTest
 
 _NEEDED = (RECORD_FILE, *(ARTIFACTS[name] for name in ("vmlinux_debug", "config")))
 # What of image.json is read here and by those who measure it.
 _FIELDS = ("name", "inputs", "sizes", "app", "profile", "machine", "ring", "syscall", "cmdline", "kernel")
+_OPTIONAL = ("schema", "manifest", "reproduce")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,34 +75,22 @@ def read_finished(folder: Path) -> Finished:
         )
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        return Finished(folder=folder, record={name: record[name] for name in _FIELDS})
+        kept = {name: record[name] for name in _OPTIONAL if name in record}
+        return Finished(folder=folder, record={name: record[name] for name in _FIELDS} | kept)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
 
 
-def image_under_test(layout: Layout, finished: Finished, *, memory_mib: int = USUAL_MEMORY_MIB) -> ImageUnderTest:
-    """The image on the machine that it was built for, with this memory, told what it was told then.
+def image_under_test(finished: Finished, *, memory_mib: int = USUAL_MEMORY_MIB) -> ImageUnderTest:
+    """The image on the machine that it was built for, with this memory; told and asked what it was told and asked then.
 
-    What it is asked comes from the application's manifest as it is now.
-
-    :raise UsageError: the application or profile is there no more.
+    :raise UsageError: it was built by another version of UniLinux.
     """
-    record = finished.record
-    request = Request(app=record["app"], profile=record["profile"], ring=record["ring"], syscall=record["syscall"])
-    plan = make_plan(request, layout)
-    spec = MachineSpec(
-        target=record["machine"]["board"],
-        cpus=record["machine"]["cpus"],
-        network=record["machine"]["network"],
-        rng=record["machine"]["rng"],
-        memory_mib=memory_mib,
-    )
-    machine = compose(spec)
-    own = set(record["machine"]["cmdline"].split())
-    words = tuple(word for word in record["cmdline"].split() if word not in own)
-    told = replace(plan, machine=machine, profile=replace(plan.profile, cmdline=words))
-    reached = told.forwarding(plan.app.manifest.run.ports)
-    return ImageUnderTest(plan=reached, image=Image(plan=told, folder=finished.folder, record=record, steps=()))
+    told = recorded_plan(finished.record, finished.folder)
+    reached = told.forwarding(told.app.manifest.run.ports)
+    machine = compose(replace(reached.machine.spec, memory_mib=memory_mib))
+    image = Image(plan=told, folder=finished.folder, record=finished.record, steps=())
+    return ImageUnderTest(plan=replace(reached, machine=machine), image=image)
 
 
 def _usual_folder(layout: Layout, app: str) -> Path | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 
+from unilinux.app.catalogue import Catalogue
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
+from unilinux.image.record import make_record
+from unilinux.image.recorded import recorded_plan
 from unilinux.image.request import Request, make_plan
 
 PROJECT = Path(__file__).parents[3]
@@ -70,3 +74,15 @@ def test_further_words_and_an_initrd_are_no_part_of_the_image(tmp_path: Path) ->
 def test_an_initrd_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file /nowhere.cpio"):
         make_plan(Request(app="hello", initrd=Path("/nowhere.cpio")), LAYOUT)
+
+
+@pytest.mark.parametrize("app", Catalogue(LAYOUT.apps).names)
+def test_a_finished_image_is_run_and_checked_by_its_record_alone(app: str, tmp_path: Path) -> None:
+    plan = make_plan(Request(app=app, ring=3, memory_mib=200), LAYOUT)
+    record = make_record(
+        plan, name=plan.name, source={}, kernel={}, symbols=1, files={}, parts={}, inputs={}, inspection={}
+    )
+    found = recorded_plan(json.loads(json.dumps(record)), tmp_path)
+    assert found.name == f"{app}-{plan.profile.name}"
+    assert found.app.manifest == plan.app.manifest
+    assert (found.machine, found.cmdline, found.entry.ring) == (plan.machine, plan.cmdline, 3)

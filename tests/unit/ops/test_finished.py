@@ -11,6 +11,7 @@ import pytest
 
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
+from unilinux.image.record import SCHEMA
 from unilinux.image.request import Request, make_plan
 from unilinux.ops.finished import find_finished, image_under_test, read_finished
 
@@ -22,6 +23,7 @@ def image(folder: Path, **changed: Any) -> Path:
     """A folder as publish() leaves it, as far as it is read here."""
     plan = make_plan(Request(app="nginx"), LAYOUT)
     record = {
+        "schema": SCHEMA,
         "name": plan.name,
         "app": "nginx",
         "profile": plan.profile.name,
@@ -32,6 +34,8 @@ def image(folder: Path, **changed: Any) -> Path:
         "kernel": {"version": "6.12.117"},
         "inputs": {"kernel-objects": "00"},
         "sizes": {"vmlinux": 100},
+        "reproduce": plan.command,
+        "manifest": plan.app.manifest.model_dump(mode="json", by_alias=True, exclude_none=True),
         **changed,
     }
     folder.mkdir(parents=True)
@@ -84,7 +88,7 @@ def test_a_record_that_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_an_image_is_told_what_it_was_told_when_it_was_built(tmp_path: Path) -> None:
-    specimen = image_under_test(LAYOUT, read_finished(image(tmp_path / "nginx-server")))
+    specimen = image_under_test(read_finished(image(tmp_path / "nginx-server")))
     assert specimen.plan.cmdline == ("quiet", "hash_dentries=512")
     assert specimen.memory_mib == 128
     assert [forward.guest for forward in specimen.plan.machine.spec.forwards] == [80]
@@ -92,7 +96,24 @@ def test_an_image_is_told_what_it_was_told_when_it_was_built(tmp_path: Path) -> 
     assert boot.kernel == tmp_path / "nginx-server/vmlinux"
 
 
-def test_an_image_of_an_application_that_is_gone(tmp_path: Path) -> None:
-    finished = read_finished(image(tmp_path / "x", app="gone"))
-    with pytest.raises(UsageError, match="there is no application 'gone'"):
-        image_under_test(LAYOUT, finished)
+def test_an_image_is_asked_what_its_application_promised_then(tmp_path: Path) -> None:
+    folder = image(tmp_path / "x", app="gone", profile="gone too")
+    record = json.loads((folder / "image.json").read_text())
+    record["manifest"]["verify"] = [{"kind": "http", "port": 80, "path": "/then", "status": 200}]
+    (folder / "image.json").write_text(json.dumps(record))
+    subject = image_under_test(read_finished(folder))
+    assert [check.path for check in subject.manifest.verify if check.kind == "http"] == ["/then"]
+    assert subject.plan.profile.name == "gone too"
+
+
+def test_an_image_of_another_version_is_told_how_to_get_it_anew(tmp_path: Path) -> None:
+    finished = read_finished(image(tmp_path / "x", schema=1))
+    with pytest.raises(UsageError, match="was written by another version") as caught:
+        image_under_test(finished)
+    assert caught.value.hint == "build the image anew: ./x build --app nginx --profile server"
+
+
+@pytest.mark.parametrize("changed", [{"manifest": {}}, {"machine": {"target": "q35"}}, {"manifest": 3}])
+def test_a_record_that_does_not_hold(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="does not describe an image"):
+        image_under_test(read_finished(image(tmp_path / "x", **changed)))
