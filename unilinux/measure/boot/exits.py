@@ -39,6 +39,9 @@ _DEVICES: Mapping[str, str] = MappingProxyType(
         "rtc-index": "RTC",
         "pci-conf-idx": "PCI configuration",
         "pci-conf-data": "PCI configuration",
+        "pcie-mmcfg-mmio": "PCI Express configuration",
+        "acpi-tmr": "ACPI timer",
+        "ioport80": "port 0x80",
         "isa-debugcon": "report port",
     }
 )
