@@ -29,6 +29,7 @@ _ACCEL = "auto (usual), tcg or kvm"
 _TIMEOUT = "seconds that each check may take; the application says what is usual"
 _MEASURED = "the guest's memory in MiB, 128 unless told"
 _STOCK = "a kernel as others ship it (configs/stock-kernels.toml), to be measured beside: debian-cloud"
+_IMAGE_OR_APP = "the application (./x apps lists them), or the folder of a finished image"
 _APPS = f"{helps('app')['app']}; repeatable"
 
 
@@ -76,7 +77,7 @@ def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bo
     command.build(PROJECT, choice, bzimage=bzimage, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "forward", "cmdline", "initrd", help={"accel": _ACCEL})
+@_image_task(*_IMAGE, "forward", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     from unilinux.cli.commands import boots
@@ -84,7 +85,7 @@ def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool =
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "cmdline", "initrd", help={"accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
     choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:
@@ -104,7 +105,12 @@ def config(choice: Choice, symbol: str = "", json: bool = False, verbose: bool =
 
 @_image_task(
     *_IMAGE,
-    help={"memory": _MEASURED, "runs": "how many boots are counted, and how many are timed", "against": _STOCK},
+    help={
+        "app": _IMAGE_OR_APP,
+        "memory": _MEASURED,
+        "runs": "how many boots are counted, and how many are timed",
+        "against": _STOCK,
+    },
 )
 def boot(choice: Choice, runs: int = 3, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Count the instructions of an image's boot, stage by stage, and time it beside."""
@@ -113,7 +119,7 @@ def boot(choice: Choice, runs: int = 3, against: str = "", json: bool = False, v
     measuring.boot(PROJECT, choice, runs=runs, against=against, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, help={"against": "the folder of another image, to see what differs"})
+@_image_task(*_IMAGE, help={"app": _IMAGE_OR_APP, "against": "the folder of another image, to see what differs"})
 def size(choice: Choice, against: str = "", json: bool = False, verbose: bool = False) -> None:
     """Show where an image's bytes are: by artefact, section, folder of the source and object."""
     from unilinux.cli.commands import measuring
@@ -158,7 +164,9 @@ def diff(context: Context, a: str, b: str, boots: bool = True, json: bool = Fals
     measuring.diff(PROJECT, (a, b), boots=boots, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, help={"memory": "where to begin, in MiB: 128 unless told", "timeout": _TIMEOUT})
+@_image_task(
+    *_IMAGE, help={"app": _IMAGE_OR_APP, "memory": "where to begin, in MiB: 128 unless told", "timeout": _TIMEOUT}
+)
 def memory(choice: Choice, timeout: float = 0.0, json: bool = False, verbose: bool = False) -> None:
     """Find the least memory with which an image still does what its manifest promises."""
     from unilinux.cli.commands import measuring

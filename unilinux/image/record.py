@@ -49,15 +49,11 @@ class Image:
 
     def to_json(self) -> dict[str, Any]:
         """``image.json`` with full paths, and how each step went in this run."""
-        artifacts = {
-            name: {**entry, "path": str(self.folder / entry["path"])}
-            for name, entry in self.record["artifacts"].items()
-        }
         steps = [
             {"name": step.name, "key": step.key, "cached": step.cached, "seconds": round(step.seconds, 3)}
             for step in self.steps
         ]
-        return {**self.record, "folder": str(self.folder), "artifacts": artifacts, "steps": steps}
+        return {**record_document(self.record, self.folder), "steps": steps}
 
     def summary(self) -> str:
         """A few lines for people."""
@@ -76,6 +72,12 @@ class Image:
         if "bzImage" not in record["artifacts"]:
             rows.append(f"  bzImage  for other loaders, made by {self.plan.command} --bzimage")
         return "\n".join([*rows, f"  boot it  {self.plan.command_to('run')}"])
+
+
+def record_document(record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """``image.json`` with full paths."""
+    artifacts = {name: {**entry, "path": str(folder / entry["path"])} for name, entry in record["artifacts"].items()}
+    return {**record, "folder": str(folder), "artifacts": artifacts}
 
 
 def _near(path: Path) -> Path:

@@ -65,7 +65,7 @@ def measure_boot(here: Workshop, request: Request, *, runs: int = 3, against: st
     subject = build_under_test(here, request)
     counted = count(here, subject, runs)
     return BootMeasurement(
-        name=subject.plan.name,
+        name=subject.name,
         subject=subject.describe(),
         counted=counted[0].with_memory(memory_in_use(here, subject)),
         disagreements=tuple(disagreements(counted, until=last_exact_stage(counted[0]))),

@@ -194,17 +194,17 @@ def measured_of(
 
 
 def _measure(here: Workshop, subject: ImageUnderTest, budgeted: Budget | None, *, timeout_s: float | None) -> Measured:
-    image = subject.image
+    folder, record = subject.folder, subject.record
     (counted,) = count(here, subject)
-    size = sizes(here, image.folder, image.record["inputs"])
-    files = {name: int(image.record["sizes"][name]) for name in ("vmlinux", "bzImage")}
+    size = sizes(here, folder, record["inputs"])
+    files = {name: int(record["sizes"][name]) for name in ("vmlinux", "bzImage")}
     return measured_of(
         counted,
         sizes_bytes={"loaded": size.loaded, **files},
         parts=size.subsystems(2) if size.is_told_apart else {},
-        config=parse_config((image.folder / ARTIFACTS["config"]).read_text(encoding="utf-8")),
+        config=parse_config((folder / ARTIFACTS["config"]).read_text(encoding="utf-8")),
         least_memory_mib=_least_memory(here, subject, budgeted, timeout_s=timeout_s),
-        linux=image.record["kernel"]["version"],
+        linux=record["kernel"]["version"],
         tools={**tool_versions("gcc", "ld"), "qemu": version_line()},
     )
 
@@ -223,13 +223,12 @@ def _least_memory(here: Workshop, subject: ImageUnderTest, budgeted: Budget | No
 
 def _write(path: Path, subject: ImageUnderTest, measured: Measured, before: Budget | None) -> None:
     """With the tolerances of the budget that was, where there was one."""
-    plan = subject.plan
     write = partial(
         write_budget,
         path,
         measured,
-        profile=plan.profile.name,
-        machine=plan.machine.spec.target,
+        profile=subject.record["profile"],
+        machine=subject.machine.spec.target,
         memory_mib=subject.memory_mib,
     )
     if before is None:
@@ -249,8 +248,8 @@ def _record(here: Workshop, subject: ImageUnderTest, measured: Measured) -> Reco
         when=datetime.now(UTC).isoformat(timespec="seconds"),
         revision=_revision(here.layout.project),
         app=subject.manifest.name,
-        profile=subject.plan.profile.name,
-        machine=subject.plan.machine.spec.target,
+        profile=subject.record["profile"],
+        machine=subject.machine.spec.target,
         stages=dict(measured.stages),
         bytes=dict(measured.bytes),
         exits=dict(measured.exits),

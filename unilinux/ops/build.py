@@ -21,13 +21,13 @@ def pipeline(here: Workshop) -> Pipeline:
 
 
 def build_image(here: Workshop, plan: Plan, *, bzimage: bool = False) -> Image:
-    """Build what is planned, as one step; with its bzImage if that is asked for."""
+    """Build what is planned, as one step; ``bzimage``: make that form of it, too, which other loaders take."""
     with here.progress.step("build", f"building {plan.name}"):
         return pipeline(here).build(plan, bzimage=bzimage)
 
 
 def build(here: Workshop, request: Request, *, bzimage: bool = False) -> Image:
-    """Build an image, and a bzImage of it if that is asked for: for other loaders than QEMU's.
+    """Build an image; ``bzimage`` as in :func:`build_image`.
 
     :raise UsageError: a name or value that doesn't fit.
     :raise UniLinuxError: as the steps do.

@@ -9,7 +9,6 @@ from pathlib import Path
 from unilinux.app.manifest import Manifest
 from unilinux.core.files import digest_file, write_atomically
 from unilinux.core.store import Step, Workspace
-from unilinux.image.record import Image
 from unilinux.machine.qemu import machine_arguments
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.measure.boot.kernel import read_kernel
@@ -50,16 +49,16 @@ def costs_of(here: Workshop, subject: ImageUnderTest, *, guess_mib: int = 0, tim
     engine = here.engine("auto")
     step = Step(
         name="costs",
-        label=f"measuring {subject.image.folder.name}",
+        label=f"measuring {subject.folder.name}",
         spec={
-            "machine": machine_arguments(subject.plan.machine),
-            "cmdline": (*subject.plan.machine.cmdline, *subject.plan.cmdline),
+            "machine": machine_arguments(subject.machine),
+            "cmdline": (*subject.machine.cmdline, *subject.words),
             "accelerator": engine.abilities.accelerator,
             "timeout_s": timeout_s,
             "manifest": _asked(subject.manifest),
             "qemu": qemu_version(),
         },
-        inputs={name: digest_file(path) for name, path in _files(subject.image, "vmlinux", "bzImage", "System.map")},
+        inputs={path.name: digest_file(path) for path in _files(subject.folder, "vmlinux", "bzImage", "System.map")},
     )
 
     def measure(space: Workspace) -> None:
@@ -75,15 +74,15 @@ def costs_of(here: Workshop, subject: ImageUnderTest, *, guess_mib: int = 0, tim
     return Costs.from_json(json.loads((output.path / _FILE).read_text(encoding="utf-8")))
 
 
-def _files(image: Image, *names: str) -> list[tuple[str, Path]]:
+def _files(folder: Path, *names: str) -> list[Path]:
     """Those of an image's files that were made: a bzImage is made only when it is asked for."""
-    return [(name, image.folder / name) for name in names if (image.folder / name).exists()]
+    return [folder / name for name in names if (folder / name).exists()]
 
 
 def _measured(
     here: Workshop, subject: ImageUnderTest, engine: Engine, guess_mib: int, timeout_s: float | None
 ) -> Costs:
-    folder, record = subject.image.folder, subject.image.record
+    folder, record = subject.folder, subject.record
     began = time.monotonic()
     failure = failure_with(here, subject, engine, timeout_s=timeout_s)
     # With too little memory a kernel often says nothing and spins: what takes many times as long has failed.
@@ -95,7 +94,7 @@ def _measured(
         sizes={
             "loaded": bytes_of.loaded,
             "zeroed": bytes_of.zeroed,
-            **{name: path.stat().st_size for name, path in _files(subject.image, "vmlinux", "bzImage")},
+            **{path.name: path.stat().st_size for path in _files(folder, "vmlinux", "bzImage")},
         },
         stages={stage.name: stage.instructions for stage in counted.stages},
         least_memory_mib=None if failure else _least_memory(here, subject, engine, guess_mib, patience_s),
@@ -107,7 +106,7 @@ def _measured(
 
 def _least_memory(here: Workshop, subject: ImageUnderTest, engine: Engine, guess_mib: int, timeout_s: float) -> int:
     guess = guess_mib or -(-max(memory_in_use(here, subject).values(), default=0) // _MIB)
-    with here.progress.step("memory", f"looking for the least memory of {subject.image.folder.name}") as step:
+    with here.progress.step("memory", f"looking for the least memory of {subject.folder.name}") as step:
 
         def failure_at(mib: int) -> str | None:
             step.detail(f"{mib} MiB")
@@ -118,7 +117,7 @@ def _least_memory(here: Workshop, subject: ImageUnderTest, engine: Engine, guess
 
 
 def _functions(subject: ImageUnderTest) -> tuple[str, ...]:
-    folder = subject.image.folder
+    folder = subject.folder
     return tuple(sorted({one.name for one in read_kernel(folder / "vmlinux", folder / "System.map").functions}))
 
 

@@ -40,11 +40,11 @@ def count(here: Workshop, subject: ImageUnderTest, runs: int = 1) -> tuple[Stage
     :raise VerifyError: the server's first answer was wrong.
     """
     plugin = build_plugin(here.new_store())
-    kernel = read_kernel(subject.image.vmlinux, subject.image.folder / "System.map")
+    kernel = read_kernel(subject.vmlinux, subject.folder / "System.map")
     boot = subject.boot("counted")
     boot_with = booted(boot, here.engine("tcg"), _counted_use(subject))
     found = []
-    with here.progress.step("count", f"counting the instructions of {subject.plan.name}'s boot") as step:
+    with here.progress.step("count", f"counting the instructions of {subject.name}'s boot") as step:
         for number in range(1, runs + 1):
             step.detail(f"{number} of {runs}")
             found.append(counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=boot_with))
@@ -57,9 +57,9 @@ def count_alone(here: Workshop, subject: ImageUnderTest) -> Stages:
     :raise BootError: PID 1 was never reached.
     """
     plugin = build_plugin(here.new_store())
-    kernel = read_kernel(subject.image.vmlinux, subject.image.folder / "System.map")
+    kernel = read_kernel(subject.vmlinux, subject.folder / "System.map")
     boot, is_server = subject.boot("counted"), subject.manifest.run.stop is not None
-    with here.progress.step("count", f"counting the instructions of {subject.image.folder.name}'s boot"):
+    with here.progress.step("count", f"counting the instructions of {subject.folder.name}'s boot"):
         drive = booted(boot, here.engine("tcg"), lambda vm: until_it_rests(vm, is_server=is_server))
         return counted_boot(kernel, Application(), plugin=plugin, folder=boot.evidence, boot=drive)
 
@@ -83,9 +83,9 @@ def memory_in_use(here: Workshop, subject: ImageUnderTest) -> Mapping[str, int]:
 
     :raise VmError: the machine could not be started or driven.
     """
-    kernel = read_kernel(subject.image.vmlinux, subject.image.folder / "System.map")
+    kernel = read_kernel(subject.vmlinux, subject.folder / "System.map")
     last = "exit" if subject.manifest.run.stop is None else "ready"
-    with here.progress.step("memory", f"looking at the memory of {subject.plan.name}'s boot"):
+    with here.progress.step("memory", f"looking at the memory of {subject.name}'s boot"):
         return occupancy(subject.boot("memory"), here.engine("tcg"), kernel, last=last, timeout_s=_TIMEOUT_S)
 
 
@@ -98,7 +98,7 @@ def clock(here: Workshop, subject: ImageUnderTest, runs: int) -> Wall:
             use(vm)
             return vm.elapsed_s
 
-    with here.progress.step("clock", f"timing {subject.plan.name}'s boot, {runs} times"):
+    with here.progress.step("clock", f"timing {subject.name}'s boot, {runs} times"):
         return timed_boots(seconds, runs)
 
 

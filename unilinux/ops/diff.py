@@ -10,7 +10,8 @@ from unilinux.core.errors import UsageError
 from unilinux.measure.boot.stages import Stages
 from unilinux.measure.size.size import Size
 from unilinux.ops.counting import count
-from unilinux.ops.finished import Finished, find_finished, image_under_test
+from unilinux.ops.finished import Finished, find_finished
+from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, ImageUnderTest
 from unilinux.ops.pairs import pairs_document
 from unilinux.ops.size import sizes
 from unilinux.ops.workshop import Workshop
@@ -77,7 +78,7 @@ def _measured(here: Workshop, finished: Finished, label: str, boots: bool) -> Me
     size = sizes(here, finished.folder, finished.record["inputs"])
     if not boots:
         return Measured(finished=finished, label=label, size=size)
-    (boot,) = count(here, image_under_test(finished))
+    (boot,) = count(here, ImageUnderTest.found(finished.folder).with_memory(USUAL_MEMORY_MIB).reachable())
     return Measured(finished=finished, label=label, size=size, boot=boot)
 
 

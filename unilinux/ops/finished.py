@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,12 @@ from unilinux.app.catalogue import Catalogue
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.suggest import did_you_mean
-from unilinux.image.record import ARTIFACTS, RECORD_FILE, Image
-from unilinux.image.recorded import recorded_plan
+from unilinux.image.record import ARTIFACTS, RECORD_FILE
 from unilinux.kernel.kbuild import parse_config
-from unilinux.machine.compose import compose
-from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, ImageUnderTest
 
 _NEEDED = (RECORD_FILE, *(ARTIFACTS[name] for name in ("vmlinux_debug", "config")))
 # What of image.json is read here and by those who measure it.
 _FIELDS = ("name", "inputs", "sizes", "app", "profile", "machine", "ring", "syscall", "cmdline", "kernel")
-_OPTIONAL = ("schema", "manifest", "reproduce")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +71,17 @@ def read_finished(folder: Path) -> Finished:
         )
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        kept = {name: record[name] for name in _OPTIONAL if name in record}
-        return Finished(folder=folder, record={name: record[name] for name in _FIELDS} | kept)
+        missing = [name for name in _FIELDS if name not in record]
+        if missing:
+            raise KeyError(missing[0])
+        return Finished(folder=folder, record=record)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
 
 
-def image_under_test(finished: Finished, *, memory_mib: int = USUAL_MEMORY_MIB) -> ImageUnderTest:
-    """The image on the machine that it was built for, with this memory; told and asked what it was told and asked then.
-
-    :raise UsageError: it was built by another version of UniLinux.
-    """
-    told = recorded_plan(finished.record, finished.folder)
-    reached = told.forwarding(told.app.manifest.run.ports)
-    machine = compose(replace(reached.machine.spec, memory_mib=memory_mib))
-    image = Image(plan=told, folder=finished.folder, record=finished.record, steps=())
-    return ImageUnderTest(plan=replace(reached, machine=machine), image=image)
+def is_finished(folder: Path) -> bool:
+    """Whether a folder has an image."""
+    return (folder / RECORD_FILE).is_file()
 
 
 def _usual_folder(layout: Layout, app: str) -> Path | None:

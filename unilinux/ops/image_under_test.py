@@ -1,17 +1,22 @@
-"""A built image, and the machine on which it is measured."""
+"""A built image, and the machine on which it is booted or measured."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from unilinux.app.manifest import Manifest
-from unilinux.image.record import Image
+from unilinux.core.errors import UsageError
+from unilinux.image.record import ARTIFACTS, Image
+from unilinux.image.recorded import recorded_plan
 from unilinux.image.request import Plan, Request, make_plan
-from unilinux.machine.compose import compose
+from unilinux.machine.compose import Machine, compose
+from unilinux.machine.spec import Forward
 from unilinux.ops.build import build_image
 from unilinux.ops.evidence import evidence_folder
-from unilinux.ops.verify import files_bytes
+from unilinux.ops.finished import is_finished, read_finished
 from unilinux.ops.workshop import Workshop
 from unilinux.vm.engine import Boot
 
@@ -21,63 +26,157 @@ USUAL_MEMORY_MIB = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageUnderTest:
-    """A built image, and the machine that it is measured on. Its memory changes the machine, not the image."""
+    """An image in its folder, and the machine that it is booted on. The machine's memory is no property of the image.
 
-    plan: Plan
-    image: Image
+    ``record`` is the content of ``image.json``. ``words`` are those of the kernel's command line beside the
+    machine's. ``manifest`` says what the application promises. ``plan`` is what the image was
+    built from in this run; None for one that was found in its folder.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    machine: Machine
+    words: tuple[str, ...]
+    manifest: Manifest
+    plan: Plan | None = None
+    initrd: Path | None = None
+
+    @classmethod
+    def built(cls, plan: Plan, image: Image) -> ImageUnderTest:
+        """An image that was built, on the machine that is planned."""
+        return cls(
+            folder=image.folder,
+            record=image.record,
+            machine=plan.machine,
+            words=plan.cmdline,
+            manifest=plan.app.manifest,
+            plan=plan,
+            initrd=plan.initrd,
+        )
+
+    @classmethod
+    def found(cls, folder: Path, *, words: tuple[str, ...] = (), initrd: Path | None = None) -> ImageUnderTest:
+        """A finished image as its ``image.json`` describes it, whatever its application's manifest says today.
+
+        :raise UsageError: the folder has none, or one of an older UniLinux.
+        """
+        finished = read_finished(folder)
+        recorded = recorded_plan(finished.record, folder)
+        return cls(
+            folder=folder,
+            record=finished.record,
+            machine=recorded.machine,
+            words=(*recorded.cmdline, *words),
+            manifest=recorded.app.manifest,
+            initrd=initrd,
+        )
 
     @property
-    def manifest(self) -> Manifest:
-        """The application's."""
-        return self.plan.app.manifest
+    def name(self) -> str:
+        """The image's."""
+        return str(self.record["name"])
+
+    @property
+    def vmlinux(self) -> Path:
+        """What is booted."""
+        return self.folder / ARTIFACTS["vmlinux"]
 
     @property
     def memory_mib(self) -> int:
         """What the machine has."""
-        return self.plan.machine.spec.memory_mib
+        return self.machine.spec.memory_mib
+
+    @property
+    def run_command(self) -> str:
+        """The command that boots it for whoever sits in front of it."""
+        return self.plan.command_to("run") if self.plan else f"./x run {self.folder}"
 
     def with_memory(self, mib: int) -> ImageUnderTest:
         """The same image on a machine with this much memory.
 
         :raise UsageError: no machine can have that.
         """
-        return replace(self, plan=_with_memory(self.plan, mib))
+        return replace(self, machine=compose(replace(self.machine.spec, memory_mib=mib)))
+
+    def with_forwards(self, forwards: tuple[Forward, ...]) -> ImageUnderTest:
+        """The same with these ports of the host in front of the guest's.
+
+        :raise UsageError: the machine has no network.
+        """
+        return replace(self, machine=compose(replace(self.machine.spec, forwards=forwards)))
+
+    def reachable(self) -> ImageUnderTest:
+        """The same with a free port of the host in front of each that the application serves."""
+        return self.with_forwards(tuple(Forward(host=0, guest=port) for port in self.manifest.run.ports))
 
     def describe(self) -> dict[str, Any]:
         """Plain JSON data: which image is measured on which machine."""
         return {
-            "image": self.plan.name,
+            "image": self.name,
             "app": self.manifest.name,
-            "profile": self.plan.profile.name,
-            "ring": self.plan.entry.ring,
-            "syscall": self.plan.entry.syscall,
-            "machine": self.plan.machine.spec.target,
+            "profile": self.record["profile"],
+            "ring": self.record["ring"],
+            "syscall": self.record["syscall"],
+            "machine": self.machine.spec.target,
             "memory_mib": self.memory_mib,
-            "kernel": self.image.record["kernel"]["version"],
+            "kernel": self.record["kernel"]["version"],
         }
 
     def boot(self, kind: str) -> Boot:
         """How to boot it once; its logs replace those of the last boot of this kind."""
-        evidence = evidence_folder(self.image.folder, kind)
         return Boot(
-            machine=self.plan.machine,
-            kernel=self.image.vmlinux,
-            evidence=evidence,
-            cmdline=self.plan.cmdline,
-            files_bytes=files_bytes(self.image),
+            machine=self.machine,
+            kernel=self.vmlinux,
+            evidence=evidence_folder(self.folder, kind),
+            cmdline=self.words,
+            initrd=self.initrd,
+            files_bytes=int(self.record["sizes"].get("initramfs", 0)),
         )
 
 
-def build_under_test(here: Workshop, request: Request, *, bzimage: bool = False) -> ImageUnderTest:
-    """Build the image as ``./x build`` does, for a machine whose ports are forwarded.
+def build_or_find(here: Workshop, request: Request) -> ImageUnderTest:
+    """The image that a request names, on its own machine: built, or found where ``request.app`` is its folder.
 
-    ``request.memory_mib`` is that of the machine; None stands for :data:`USUAL_MEMORY_MIB`. With ``bzimage``
-    the size of that is known, too.
+    :raise UsageError: a name or value that doesn't fit, or options that would take another image than the found one.
+    :raise UniLinuxError: as building does.
     """
+    folder = Path(request.app)
+    if not is_finished(folder):
+        plan = make_plan(request, here.layout)
+        return ImageUnderTest.built(plan, build_image(here, plan))
+    _refuse_build_options(request, folder)
+    if request.initrd is not None and not request.initrd.is_file():
+        raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
+    found = ImageUnderTest.found(folder, words=request.words, initrd=request.initrd).with_forwards(request.forwards)
+    return found.with_memory(request.memory_mib) if request.memory_mib else found
+
+
+def build_under_test(here: Workshop, request: Request, *, bzimage: bool = False) -> ImageUnderTest:
+    """The image, to be measured: built or found as by :func:`build_or_find`, with its ports forwarded.
+
+    ``request.memory_mib`` is that of the machine, and changes no byte of the image; None stands for
+    :data:`USUAL_MEMORY_MIB`. ``bzimage``: that form of the image is measured, too.
+    """
+    memory_mib = request.memory_mib or USUAL_MEMORY_MIB
+    if is_finished(Path(request.app)):
+        return build_or_find(here, replace(request, memory_mib=memory_mib)).reachable()
     plan = make_plan(replace(request, memory_mib=None), here.layout)
-    reached = _with_memory(plan.forwarding(plan.app.manifest.run.ports), request.memory_mib or USUAL_MEMORY_MIB)
-    return ImageUnderTest(plan=reached, image=build_image(here, plan, bzimage=bzimage))
+    compose(replace(plan.machine.spec, memory_mib=memory_mib))  # what no machine can have is told before the build
+    return ImageUnderTest.built(plan, build_image(here, plan, bzimage=bzimage)).with_memory(memory_mib).reachable()
 
 
-def _with_memory(plan: Plan, mib: int) -> Plan:
-    return replace(plan, machine=compose(replace(plan.machine.spec, memory_mib=mib)))
+def _refuse_build_options(request: Request, folder: Path) -> None:
+    chosen = {
+        "--profile": request.profile,
+        "--machine": request.target,
+        "--ring": None if request.ring is None else str(request.ring),
+        "--syscall": request.syscall,
+        "--syscalls": request.syscalls,
+        "--kernel": request.kernel,
+    }
+    said = [option for option, value in chosen.items() if value is not None]
+    if said:
+        raise UsageError(
+            f"{folder} is a finished image: {', '.join(said)} can't change it any more",
+            hint="name the application instead of the folder, and it is built so",
+        )

@@ -37,7 +37,7 @@ def measure_memory(here: Workshop, request: Request, *, timeout_s: float | None 
     """
     subject = build_under_test(here, request)
     found = find_least_memory(here, subject, low=LEAST_MEMORY_MIB, high=subject.memory_mib, timeout_s=timeout_s)
-    return ImageMemory(name=subject.plan.name, subject=subject.describe(), found=found)
+    return ImageMemory(name=subject.name, subject=subject.describe(), found=found)
 
 
 def find_least_memory(
@@ -48,7 +48,7 @@ def find_least_memory(
     :raise VerifyError: ``high`` MiB aren't enough.
     """
     engine = here.engine("auto")
-    with here.progress.step("memory", f"looking for the least memory of {subject.plan.name}") as step:
+    with here.progress.step("memory", f"looking for the least memory of {subject.name}") as step:
 
         def failure_at(mib: int) -> str | None:
             step.detail(f"{mib} MiB")
@@ -64,7 +64,7 @@ def failure_with(here: Workshop, subject: ImageUnderTest, engine: Engine, *, tim
             subject.boot("verify"),
             engine,
             subject.manifest,
-            entry=Entry(ring=subject.plan.entry.ring, syscall=subject.plan.entry.syscall),
+            entry=Entry(ring=subject.record["ring"], syscall=subject.record["syscall"]),
             progress=here.progress,
             timeout_s=timeout_s,
         )

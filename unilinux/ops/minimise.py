@@ -157,7 +157,7 @@ def cost(here: Workshop, subject: ImageUnderTest) -> Cost:
     (counted,) = count(here, subject)
     stage = "ready" if counted.instructions("ready") is not None else "main"
     least = find_least_memory(here, subject, low=LEAST_MEMORY_MIB, high=subject.memory_mib, timeout_s=_MEMORY_TIMEOUT_S)
-    record = subject.image.record
+    record = subject.record
     return Cost(
         symbols=record["config"]["symbols"],
         vmlinux=record["artifacts"]["vmlinux"]["size"],

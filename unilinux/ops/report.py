@@ -57,8 +57,8 @@ def measure_report(here: Workshop, requests: Sequence[Request], *, against: str 
     for request in dict.fromkeys(requests):
         subject = build_under_test(here, request, bzimage=True)
         (counted,) = count(here, subject)
-        bytes_of = sizes(here, subject.image.folder, subject.image.record["inputs"])
-        images.append(MeasuredImage(label=subject.plan.name, boot=counted, size=bytes_of))
+        bytes_of = sizes(here, subject.folder, subject.record["inputs"])
+        images.append(MeasuredImage(label=subject.name, boot=counted, size=bytes_of))
         if pinned:
             stock = prepare_stock_boot(here, subject, pinned)
             images.append(MeasuredImage(label=stock.label, boot=count_stock_boot(here, stock)))

@@ -6,25 +6,23 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unilinux.image.record import Image
-from unilinux.image.request import Plan, Request, make_plan
-from unilinux.ops.build import build_image
-from unilinux.ops.verify import boot_of, chosen_engine
+from unilinux.image.request import Request
+from unilinux.ops.image_under_test import ImageUnderTest, build_or_find
+from unilinux.ops.verify import chosen_engine
 from unilinux.ops.workshop import Workshop
 from unilinux.vm.engine import Engine
 from unilinux.vm.outcome import End, Exited, Timeout
 from unilinux.vm.vm import Vm
 
-Attend = Callable[[Vm, Plan], Timeout | End]
+Attend = Callable[[Vm, ImageUnderTest], Timeout | End]
 """What is done while the machine runs: it returns how the machine ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """An image that was built and can be booted."""
+    """An image that can be booted."""
 
-    plan: Plan
-    image: Image
+    image: ImageUnderTest
     engine: Engine
 
 
@@ -40,12 +38,11 @@ class Ran:
 
 
 def prepare(here: Workshop, request: Request, *, accel: str = "auto") -> Prepared:
-    """Build the image and choose the engine.
+    """Build or find the image, and choose the engine.
 
     :raise UniLinuxError: as the steps do.
     """
-    plan = make_plan(request, here.layout)
-    return Prepared(plan=plan, image=build_image(here, plan), engine=chosen_engine(here, accel))
+    return Prepared(image=build_or_find(here, request), engine=chosen_engine(here, accel))
 
 
 def run(prepared: Prepared, *, on_output: Callable[[bytes], None], attend: Attend) -> Ran:
@@ -54,9 +51,9 @@ def run(prepared: Prepared, *, on_output: Callable[[bytes], None], attend: Atten
     :raise HostError: the host lacks something: QEMU, a free port.
     :raise BootError: the machine ended otherwise than it should.
     """
-    plan = prepared.plan
-    with Vm.start(boot_of(plan, prepared.image, "run"), prepared.engine, on_output=on_output) as vm:
-        outcome = attend(vm, plan)
-        if outcome not in (Exited(0), Exited(plan.app.manifest.run.stop_status)):
+    image = prepared.image
+    with Vm.start(image.boot("run"), prepared.engine, on_output=on_output) as vm:
+        outcome = attend(vm, image)
+        if outcome not in (Exited(0), Exited(image.manifest.run.stop_status)):
             raise vm.failure(outcome)
     return Ran(outcome=outcome)

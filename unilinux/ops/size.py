@@ -72,7 +72,7 @@ def measure_image(here: Workshop, request: Request, *, against: str = "") -> Ima
     """
     other = find_finished(here.layout, against) if against else None
     subject = build_under_test(here, request, bzimage=True)
-    folder, record = subject.image.folder, subject.image.record
+    folder, record = subject.folder, subject.record
     now = sizes(here, folder, record["inputs"])
     comparison = None
     if other:
@@ -82,9 +82,7 @@ def measure_image(here: Workshop, request: Request, *, against: str = "") -> Ima
             now=now,
             config=tuple(config_changes(other.config, read_finished(folder).config)),
         )
-    return ImageSize(
-        name=subject.plan.name, subject=subject.describe(), parts=record["sizes"], size=now, against=comparison
-    )
+    return ImageSize(name=subject.name, subject=subject.describe(), parts=record["sizes"], size=now, against=comparison)
 
 
 def sizes(here: Workshop, folder: Path, inputs: Mapping[str, str]) -> Size:

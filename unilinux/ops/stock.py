@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from unilinux.core.errors import BootError
+from unilinux.core.errors import BootError, UsageError
 from unilinux.image.entry import Entry
 from unilinux.kernel.stock import PinnedPackage, StockKernel, find_stock_kernel, stock_kernel
 from unilinux.measure.boot.boots import Wall, booted, counted_boot, timed_boots
@@ -79,19 +79,25 @@ def pinned_stock_kernel(here: Workshop, name: str) -> PinnedPackage:
 def prepare_stock_boot(here: Workshop, subject: ImageUnderTest, pinned: PinnedPackage) -> StockBoot:
     """Fetch the kernel, and build the subject's application for it: a stock kernel has no ring 0 and no gate.
 
+    :raise UsageError: the image wasn't built in this run.
     :raise DownloadError: the package could not be had.
     """
+    if subject.plan is None:
+        raise UsageError(
+            f"{subject.folder} is a finished image: its application can't be built for {pinned.name}",
+            hint="name the application instead of the folder",
+        )
     with here.progress.step("against", f"fetching {pinned.name}"):
         kernel = stock_kernel(pinned, fetcher=here.new_fetcher(), store=here.new_store(), progress=here.progress)
         # The image's own plan: templates see the memory that the image was built for.
-        plan = replace(subject.image.plan, entry=Entry(ring=3, syscall="trap"))
+        plan = replace(subject.plan, entry=Entry(ring=3, syscall="trap"))
         contents = pipeline(here).contents(plan)
     boot = Boot(
-        machine=subject.plan.machine.without_cmdline(),
+        machine=subject.machine.without_cmdline(),
         kernel=kernel.bzimage,
         initrd=contents.initrd,
-        evidence=evidence_folder(subject.image.folder, kernel.name),
-        cmdline=(*CMDLINE, *subject.plan.cmdline),
+        evidence=evidence_folder(subject.folder, kernel.name),
+        cmdline=(*CMDLINE, *subject.words),
         advised=False,
     )
     return StockBoot(

@@ -10,11 +10,11 @@ from typing import Any
 
 from unilinux.core.errors import BootError, BuildError, ConfigError, UniLinuxError, UsageError
 from unilinux.image.pipeline import Variant
+from unilinux.image.record import Image
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.kconfig.absence import Absence, absence
 from unilinux.kconfig.ancestry import Ancestor, Asker, ancestry, askers
 from unilinux.kconfig.variation import Variation
-from unilinux.machine.compose import compose
 from unilinux.measure.budget.costs import Costs, Difference, cost_of, functions_of
 from unilinux.observe.observe import USAGE_FILE
 from unilinux.ops.build import build_image, pipeline
@@ -160,7 +160,7 @@ def _with_cost(here: Workshop, plan: Plan, answer: Why, without: Variation, *, t
     """The answer with the image without the symbol built and measured, or with the reason why it can't be."""
     name = answer.found.explanation.state.name
     variant = Variant(label=f"without-{name}", resolved=without.resolved, changes={name: "n"})
-    base = ImageUnderTest(plan=_reached(plan), image=build_image(here, plan, bzimage=True))
+    base = _measured(plan, build_image(here, plan, bzimage=True))
     with_it = costs_of(here, base, timeout_s=timeout_s)
     try:
         with here.progress.step("build", f"building {plan.name} without {name}"):
@@ -168,9 +168,8 @@ def _with_cost(here: Workshop, plan: Plan, answer: Why, without: Variation, *, t
     except (BuildError, ConfigError) as error:
         lines = " ".join((error.message, *error.details[:3]))
         return replace(answer, refusal=f"there is no kernel without it: {lines}")
-    subject = ImageUnderTest(plan=base.plan, image=image)
     try:
-        costs = costs_of(here, subject, guess_mib=with_it.least_memory_mib or 0, timeout_s=timeout_s)
+        costs = costs_of(here, _measured(plan, image), guess_mib=with_it.least_memory_mib or 0, timeout_s=timeout_s)
     except BootError as error:
         return replace(answer, refusal=f"without it the kernel doesn't come to start anything: {error.message}")
     return replace(answer, without=_without(image.folder.name, without, name, with_it, costs))
@@ -189,6 +188,5 @@ def _without(image: str, variation: Variation, symbol: str, with_it: Costs, cost
     )
 
 
-def _reached(plan: Plan) -> Plan:
-    forwarding = plan.forwarding(plan.app.manifest.run.ports)
-    return replace(forwarding, machine=compose(replace(forwarding.machine.spec, memory_mib=USUAL_MEMORY_MIB)))
+def _measured(plan: Plan, image: Image) -> ImageUnderTest:
+    return ImageUnderTest.built(plan, image).with_memory(USUAL_MEMORY_MIB).reachable()

@@ -58,5 +58,13 @@ NOW = Size(
 def nginx_under_test() -> ImageUnderTest:
     """nginx, never built."""
     plan = make_plan(Request(app="nginx"), LAYOUT)
-    record = {"kernel": {"version": "6.12"}, "inputs": {}, "sizes": {}}
-    return ImageUnderTest(plan=plan, image=Image(plan=plan, folder=Path("/images/nginx"), record=record, steps=()))
+    record = {
+        "name": plan.name,
+        "profile": plan.profile.name,
+        "ring": plan.entry.ring,
+        "syscall": plan.entry.syscall,
+        "kernel": {"version": "6.12"},
+        "inputs": {},
+        "sizes": {},
+    }
+    return ImageUnderTest.built(plan, Image(plan=plan, folder=Path("/images/nginx"), record=record, steps=()))

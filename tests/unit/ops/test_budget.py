@@ -65,12 +65,13 @@ class Bench:
         folder.mkdir(exist_ok=True)
         (folder / "config").write_text("CONFIG_64BIT=y\n")
         record = {
+            "profile": plan.profile.name,
             "inputs": {},
             "sizes": {"vmlinux": 9_000_000, "bzImage": self.bzimage},
             "kernel": {"version": "6.12.117"},
         }
-        image = SimpleNamespace(folder=folder, record=record)
-        made = SimpleNamespace(plan=plan, image=image, manifest=plan.app.manifest, memory_mib=request.memory_mib or 128)
+        made = SimpleNamespace(folder=folder, record=record, machine=plan.machine, manifest=plan.app.manifest)
+        made.memory_mib = request.memory_mib or 128
         made.with_memory = lambda mib: SimpleNamespace(memory_mib=mib)
         return made
 

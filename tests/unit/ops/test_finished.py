@@ -13,7 +13,7 @@ from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.record import SCHEMA
 from unilinux.image.request import Request, make_plan
-from unilinux.ops.finished import find_finished, image_under_test, read_finished
+from unilinux.ops.finished import find_finished, read_finished
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "no", build=PROJECT / "no")
@@ -85,35 +85,3 @@ def test_a_record_that_is_none(tmp_path: Path, text: str) -> None:
     (folder / "image.json").write_text(text)
     with pytest.raises(UsageError, match="does not describe an image"):
         read_finished(folder)
-
-
-def test_an_image_is_told_what_it_was_told_when_it_was_built(tmp_path: Path) -> None:
-    specimen = image_under_test(read_finished(image(tmp_path / "nginx-server")))
-    assert specimen.plan.cmdline == ("quiet", "hash_dentries=512")
-    assert specimen.memory_mib == 128
-    assert [forward.guest for forward in specimen.plan.machine.spec.forwards] == [80]
-    boot = specimen.boot("counted")
-    assert boot.kernel == tmp_path / "nginx-server/vmlinux"
-
-
-def test_an_image_is_asked_what_its_application_promised_then(tmp_path: Path) -> None:
-    folder = image(tmp_path / "x", app="gone", profile="gone too")
-    record = json.loads((folder / "image.json").read_text())
-    record["manifest"]["verify"] = [{"kind": "http", "port": 80, "path": "/then", "status": 200}]
-    (folder / "image.json").write_text(json.dumps(record))
-    subject = image_under_test(read_finished(folder))
-    assert [check.path for check in subject.manifest.verify if check.kind == "http"] == ["/then"]
-    assert subject.plan.profile.name == "gone too"
-
-
-def test_an_image_of_another_version_is_told_how_to_get_it_anew(tmp_path: Path) -> None:
-    finished = read_finished(image(tmp_path / "x", schema=1))
-    with pytest.raises(UsageError, match="was written by another version") as caught:
-        image_under_test(finished)
-    assert caught.value.hint == "build the image anew: ./x build --app nginx --profile server"
-
-
-@pytest.mark.parametrize("changed", [{"manifest": {}}, {"machine": {"target": "q35"}}, {"manifest": 3}])
-def test_a_record_that_does_not_hold(tmp_path: Path, changed: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="does not describe an image"):
-        image_under_test(read_finished(image(tmp_path / "x", **changed)))

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.unit.ops.measured import HERE, nginx_under_test
+from tests.unit.ops.test_finished import image
 from unilinux.core.errors import UsageError
-from unilinux.image.request import Request
+from unilinux.image.record import Image
+from unilinux.image.request import Plan, Request
+from unilinux.machine.compose import compose
+from unilinux.machine.spec import Forward, MachineSpec
 from unilinux.ops import image_under_test
-from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, build_under_test
+from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, build_or_find, build_under_test
+
+
+def fake_build(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """Plans that would have been built."""
+    built: list[Plan] = []
+
+    def build_image(here: object, plan: Plan, *, bzimage: bool = False) -> Image:
+        built.append(plan)
+        return Image(plan=plan, folder=Path("/images/x"), record={"name": plan.name}, steps=())
+
+    monkeypatch.setattr(image_under_test, "build_image", build_image)
+    return built
 
 
 def test_memory_changes_the_machine_and_not_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = []
-    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan, **_: built.append(plan))
+    built = fake_build(monkeypatch)
     found = build_under_test(HERE, Request(app="nginx", memory_mib=99))
     assert found.memory_mib == 99
     assert [plan.machine.spec.memory_mib for plan in built] == [found.manifest.run.memory_mib]
-    assert [forward.guest for forward in found.plan.machine.spec.forwards] == [80]
+    assert [forward.guest for forward in found.machine.spec.forwards] == [80]
     assert build_under_test(HERE, Request(app="nginx")).memory_mib == USUAL_MEMORY_MIB
 
 
 def test_no_machine_has_so_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan, **_: pytest.fail("it was built first"))
+    monkeypatch.setattr(image_under_test, "build_image", lambda here, plan, **more: pytest.fail("it was built first"))
     with pytest.raises(UsageError, match="cannot have 2 MiB"):
         build_under_test(HERE, Request(app="hello", memory_mib=2))
 
@@ -33,9 +52,65 @@ def test_it_says_what_it_is() -> None:
         "image": "nginx-server",
         "app": "nginx",
         "profile": "server",
-        "ring": nginx.plan.entry.ring,
-        "syscall": nginx.plan.entry.syscall,
+        "ring": 0,
+        "syscall": "lean",
         "machine": "microvm",
         "memory_mib": 200,
         "kernel": "6.12",
     }
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an image whose manifest has changed since."""
+    monkeypatch.setattr(image_under_test, "make_plan", lambda *more: pytest.fail("it was planned again"))
+    return image(tmp_path / "copied away")
+
+
+def test_a_finished_image_boots_by_its_record_alone(finished: Path) -> None:
+    found = build_or_find(HERE, Request(app=str(finished), words=("debug",), forwards=(Forward(host=8080, guest=80),)))
+    assert found.plan is None
+    assert found.manifest.name == "nginx"
+    assert [check.kind for check in found.manifest.verify][:1] == ["http"]
+    assert found.manifest.run.stop == "SIGQUIT"
+    assert found.machine == compose(
+        MachineSpec(target="microvm", memory_mib=64, network=True, forwards=(Forward(host=8080, guest=80),))
+    )
+    boot = found.boot("run")
+    assert boot.kernel == finished / "vmlinux"
+    assert boot.cmdline == ("quiet", "hash_dentries=512", "debug")
+    assert found.run_command == f"./x run {finished}"
+
+
+def test_a_finished_image_is_measured_with_the_memory_that_all_have(finished: Path) -> None:
+    found = build_under_test(HERE, Request(app=str(finished)))
+    assert found.memory_mib == USUAL_MEMORY_MIB
+    assert [forward.guest for forward in found.machine.spec.forwards] == [80]
+
+
+def test_what_would_take_another_image_is_refused(finished: Path) -> None:
+    with pytest.raises(UsageError, match="--profile, --ring can't change it any more"):
+        build_or_find(HERE, Request(app=str(finished), profile="tiny", ring=3))
+
+
+def test_an_image_of_another_version_is_told_how_to_get_it_anew(tmp_path: Path) -> None:
+    folder = image(tmp_path / "x", schema=1)
+    with pytest.raises(UsageError, match="was written by another version") as caught:
+        build_or_find(HERE, Request(app=str(folder)))
+    assert caught.value.hint == "build the image anew: ./x build --app nginx --profile server"
+
+
+def test_an_image_is_asked_what_its_application_promised_then(tmp_path: Path) -> None:
+    folder = image(tmp_path / "x", app="gone", profile="gone too")
+    record = json.loads((folder / "image.json").read_text())
+    record["manifest"]["verify"] = [{"kind": "http", "port": 80, "path": "/then", "status": 200}]
+    (folder / "image.json").write_text(json.dumps(record))
+    subject = build_or_find(HERE, Request(app=str(folder)))
+    assert [check.path for check in subject.manifest.verify if check.kind == "http"] == ["/then"]
+    assert subject.describe()["profile"] == "gone too"
+
+
+@pytest.mark.parametrize("changed", [{"manifest": {}}, {"machine": {"target": "q35"}}, {"manifest": 3}])
+def test_a_record_that_does_not_hold(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="does not describe an image"):
+        build_or_find(HERE, Request(app=str(image(tmp_path / "x", **changed))))

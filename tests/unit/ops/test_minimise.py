@@ -66,7 +66,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     monkeypatch.setattr(task, "search", search)
     written = PROJECT / "configs/profiles/hello-minimal.toml"
     monkeypatch.setattr(task, "publish_profile", lambda job, found, evidence: written)
-    monkeypatch.setattr(task, "build_under_test", lambda here, choice, **_: choice)
+    monkeypatch.setattr(task, "build_under_test", lambda here, request, bzimage: request)
     monkeypatch.setattr(task, "cost", lambda here, specimen: costs.pop(0))
     return jobs
 

@@ -67,10 +67,12 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
         def build(plan: object, *, variant: Any, bzimage: bool) -> Any:
             if isinstance(cost, BuildError):
                 raise cost
-            return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"))
+            return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"), record={})
 
         costs = iter((WITH, cost))
-        monkeypatch.setattr(why, "build_image", lambda here, plan, **_: SimpleNamespace(folder=Path("/build/nginx")))
+        monkeypatch.setattr(
+            why, "build_image", lambda here, plan, bzimage: SimpleNamespace(folder=Path("/build/nginx"), record={})
+        )
         monkeypatch.setattr(why, "pipeline", lambda here: SimpleNamespace(build=build))
         monkeypatch.setattr(why, "costs_of", lambda here, specimen, **options: next(costs))
         assert asked.found.without is not None

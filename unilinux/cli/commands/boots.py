@@ -10,9 +10,9 @@ from unilinux.cli.choice import Choice
 from unilinux.cli.session import session
 from unilinux.cli.signals import EndedBySignalError
 from unilinux.cli.terminal import typing_to
-from unilinux.image.request import Plan
 from unilinux.ops import run as running
 from unilinux.ops import verify as verifying
+from unilinux.ops.image_under_test import ImageUnderTest
 from unilinux.ops.verify import Verified
 from unilinux.vm.outcome import End, Timeout
 from unilinux.vm.vm import Vm
@@ -30,12 +30,12 @@ def run(project: Path, choice: Choice, *, accel: str, as_json: bool, verbose: bo
         here.answer(found, str)
 
 
-def attend(vm: Vm, plan: Plan) -> Timeout | End:
+def attend(vm: Vm, image: ImageUnderTest) -> Timeout | End:
     """Stay with a machine until it has ended; Ctrl-C asks its application to end.
 
     :raise EndedBySignalError: this process was asked to end, and the application has been.
     """
-    stop = plan.app.manifest.run.stop
+    stop = image.manifest.run.stop
     with typing_to(vm.send):
         try:
             return vm.wait(timeout_s=None)
