@@ -11,6 +11,7 @@ from unilinux.app.built import GATE, SYMBOLS, TRAP, Built
 from unilinux.app.catalogue import App
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
+from unilinux.core.compilers import wrap_compiler
 from unilinux.core.errors import BuildError, CommandError
 from unilinux.core.files import digest_bytes, digest_file
 from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
@@ -79,7 +80,8 @@ def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | No
         return
     links = space.scratch / "links"
     links.mkdir()
-    env = _environment(app, toolchain, folder, links, jobs)
+    compilers = wrap_compiler(space.scratch / "compilers", space.compiler_cache)
+    env = _environment(app, (toolchain / "bin", compilers), folder, links, jobs)
     sandbox = sandbox_of(space)
     for command in app.manifest.build.steps:
         space.step.detail(command)
@@ -110,11 +112,11 @@ def _take_source(app: App, tree: Tree, folder: Path, space: Workspace) -> None:
         built.write_source(tree)
 
 
-def _environment(app: App, toolchain: Path, folder: Path, links: Path, jobs: int) -> dict[str, str]:
+def _environment(app: App, tools: Sequence[Path], folder: Path, links: Path, jobs: int) -> dict[str, str]:
     programs = {"CC": "gcc", "AR": "ar", "NM": "nm", "RANLIB": "ranlib", "STRIP": "strip"}
     return {
         **{variable: X86_64.tool_prefix + program for variable, program in programs.items()},
-        "PATH": f"{toolchain / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": os.pathsep.join((*map(str, tools), os.environ.get("PATH", os.defpath))),
         "CFLAGS": _CFLAGS,
         "LDFLAGS": "-static",
         "JOBS": str(jobs),

@@ -34,6 +34,8 @@ class MakeOutput:
         self._folder = folder
         self._total = total
         self._count = 0
+        if total is not None:
+            step.progress(0, total)
         self.lines: list[str] = []
 
     def line(self, line: str) -> None:

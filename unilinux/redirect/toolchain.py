@@ -8,13 +8,15 @@ calls. What they link is static.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from unilinux.arch.architecture import X86_64
-from unilinux.core.command import run
+from unilinux.core.command import clean_environment, run
+from unilinux.core.compilers import wrap_compiler
 from unilinux.core.document import Field, Model, read_document
 from unilinux.core.files import write_atomically
 from unilinux.core.hosttools import BUILDER, COMPILER, UNPACKER
@@ -133,10 +135,12 @@ def _make(
             (gate, ("install", "-D", "--mode=644", "lib/libc.a", space.out / "lib/gate/libc.a")),
         ]
     sandbox = sandbox_of(space)
+    compilers = wrap_compiler(space.scratch / "compilers", space.compiler_cache)
+    env = clean_environment(PATH=f"{compilers}:{os.environ.get('PATH', os.defpath)}")
     for folder, command in commands:
         folder.mkdir(exist_ok=True)
         space.step.detail(" ".join(map(str, command[:2])))
-        run(command, cwd=folder, log=space.log, sandbox=sandbox)
+        run(command, cwd=folder, env=env, log=space.log, sandbox=sandbox)
     # musl's own wrapper names its prefix; ours takes its place.
     for leftover in ("bin/musl-gcc", "lib/musl-gcc.specs"):
         (space.out / leftover).unlink(missing_ok=True)

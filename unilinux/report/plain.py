@@ -11,7 +11,7 @@ from typing import TextIO
 from unilinux.core.events import Event, Note, StepDetail, StepFinished, StepStarted, StepWorking
 from unilinux.report.sink import Reporter
 from unilinux.report.stream import SafeStream
-from unilinux.report.text import detail_text, duration, one_line, rough_duration, steps_cached
+from unilinux.report.text import Counting, duration, one_line, rough_duration, steps_cached
 
 # A kernel build says thousands of things; a log wants to know that it goes on.
 DETAIL_INTERVAL_S = 5.0
@@ -23,9 +23,9 @@ class _Running:
 
     label: str
     around: _Running | None
-    began: float
     quiet_until: float
     shown: bool = False
+    counting: Counting = field(default_factory=Counting)
     cached: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -64,7 +64,7 @@ class PlainLines(Reporter):
     def _start(self, event: StepStarted) -> None:
         around = self._running.get(event.parent) if event.parent is not None else None
         now = self._clock()
-        step = _Running(one_line(event.label), around, now, now + DETAIL_INTERVAL_S)
+        step = _Running(one_line(event.label), around, now + DETAIL_INTERVAL_S)
         self._running[event.id] = step
         if not event.cacheable:
             self._show(step)
@@ -89,7 +89,7 @@ class PlainLines(Reporter):
         if step is not None and now >= step.quiet_until:
             step.quiet_until = now + DETAIL_INTERVAL_S
             self._show(step)
-            self._write(step.depth, f"{step.label}: {detail_text(event, now - step.began)}")
+            self._write(step.depth, f"{step.label}: {step.counting.text(event, now)}")
 
     def _finish(self, event: StepFinished) -> None:
         step = self._running.pop(event.id, None)

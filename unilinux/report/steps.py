@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unilinux.core.events import Event, StepDetail, StepFinished, StepStarted, StepWorking
-from unilinux.report.text import detail_text, one_line, rough_duration
+from unilinux.report.text import Counting, one_line, rough_duration
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class Node:
     began: float
     parent: int | None
     detail: str = ""
+    counting: Counting = field(default_factory=Counting)
     finished: StepFinished | None = None
     children: list[Node] = field(default_factory=list)
 
@@ -46,7 +47,7 @@ class Steps:
                 self._running[event.id].detail = f"the last time: {rough_duration(event.estimate_s)}"
             case StepDetail() if event.id in self._running:
                 node = self._running[event.id]
-                node.detail = detail_text(event, now - node.began)
+                node.detail = node.counting.text(event, now)
             case StepFinished() if event.id in self._running:
                 node = self._running.pop(event.id)
                 node.finished = event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from unilinux.core.events import StepDetail
 
@@ -45,16 +46,25 @@ def steps_cached(count: int) -> str:
     return f"{count} step{'' if count == 1 else 's'} cached"
 
 
-def detail_text(event: StepDetail, seconds: float) -> str:
-    """What a step that has run for so long is doing; if it counts parts, how many are done, and the time left.
+@dataclass(slots=True)
+class Counting:
+    """How fast a step that counts its parts goes: since its first count, as there may be other work before."""
 
-    >>> detail_text(StepDetail(1, "CC mm/slub.o", done=100, total=400), 20.0)
-    '100/400, about 60 s left  CC mm/slub.o'
-    """
-    text = one_line(event.text)
-    if event.done is None or not event.total:
-        return text
-    count = f"{event.done}/{event.total}"
-    if seconds >= _LEAST_S and 0 < event.done < event.total:
-        count += f", about {rough_duration(seconds / event.done * (event.total - event.done))} left"
-    return f"{count}  {text}".rstrip()
+    began: float | None = None
+    first: int = 0
+
+    def text(self, event: StepDetail, now: float) -> str:
+        """What the step is doing; if it counts parts, how many are done, and about how long the rest takes.
+
+        ``now`` is in seconds of the caller's clock.
+        """
+        text = one_line(event.text)
+        if event.done is None or not event.total:
+            return text
+        if self.began is None:
+            self.began, self.first = now, event.done
+        seconds, done = now - self.began, event.done - self.first
+        count = f"{event.done}/{event.total}"
+        if seconds >= _LEAST_S and done > 0 and event.done < event.total:
+            count += f", about {rough_duration(seconds / done * (event.total - event.done))} left"
+        return f"{count}  {text}".rstrip()

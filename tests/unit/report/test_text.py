@@ -1,7 +1,7 @@
 import pytest
 
 from unilinux.core.events import StepDetail
-from unilinux.report.text import detail_text, duration, one_line, printable, rough_duration
+from unilinux.report.text import Counting, duration, one_line, printable, rough_duration
 
 
 def test_colours_cursor_movements_and_line_ends_are_taken_out() -> None:
@@ -34,11 +34,18 @@ def test_a_time_to_come_is_rough(seconds: float, text: str) -> None:
         (None, None, 20.0, "CC a.o"),
         (100, 400, 20.0, "100/400, about 60 s left  CC a.o"),
         (1, 400, 0.5, "1/400  CC a.o"),
-        (0, 400, 20.0, "0/400  CC a.o"),
         (400, 400, 20.0, "400/400  CC a.o"),
     ],
 )
 def test_a_step_that_counts_says_how_long_the_rest_takes(
     done: int | None, total: int | None, seconds: float, text: str
 ) -> None:
-    assert detail_text(StepDetail(1, "CC a.o", done, total), seconds) == text
+    counting = Counting()
+    assert counting.text(StepDetail(1, "", 0, 400), 1000.0) == "0/400"
+    assert counting.text(StepDetail(1, "CC a.o", done, total), 1000.0 + seconds) == text
+
+
+def test_what_was_there_before_it_counted_says_nothing_of_its_speed() -> None:
+    counting = Counting()
+    counting.text(StepDetail(1, "", 300, 400), 500.0)
+    assert counting.text(StepDetail(1, "CC a.o", 350, 400), 510.0) == "350/400, about 10 s left  CC a.o"
