@@ -29,7 +29,10 @@ def _regex(pattern: str) -> str:
 
 
 class ConsoleCheck(Model):
-    """The console shows a line that ``pattern`` (a regular expression) finds."""
+    """The console shows a line that ``pattern`` (a regular expression) finds.
+
+    A line counts when it is whole. A prompt, which has no end of line, counts when the guest waits for input.
+    """
 
     kind: Literal["console"]
     pattern: str

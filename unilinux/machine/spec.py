@@ -21,8 +21,8 @@ _PORTS = range(65536)
 class Forward:
     """A TCP port of the host, on 127.0.0.1, that leads to a port of the guest.
 
-    Port 0 of the host stands for any free one: QEMU picks it, and
-    :meth:`unilinux.vm.vm.Vm.host_port` tells which.
+    Port 0 of the host stands for any free one: the engine picks it, and
+    :meth:`unilinux.vm.vm.Vm.connect` finds it.
     """
 
     host: int
