@@ -101,6 +101,7 @@ def _measured(
         failure=failure,
         functions=_functions(subject),
         executed=counted.executed,
+        exits={stage.name: sum(counted.exits_to(stage.name).values()) for stage in counted.stages},
     )
 
 

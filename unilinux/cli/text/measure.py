@@ -89,12 +89,12 @@ def _exit_rows(counted: Stages, until: str) -> list[list[str]]:
 
     What comes later need not be the same each time: an idle server's timer goes on.
     """
+    sums, whole = counted.exits_to(until), by_cause(counted.exits)
     names = [stage.name for stage in counted.stages]
-    exact = {name: counted.exits[name] for name in names[: names.index(until) + 1] if name in counted.exits}
-    sums, whole = by_cause(exact), by_cause(counted.exits)
+    exact = names[: names.index(until) + 1]
     rows = []
     for cause in (*sums, *(name for name in whole if name not in sums)):
-        stage = max(exact, key=lambda name: exact[name].get(cause, 0)) if cause in sums else ""
+        stage = max(exact, key=lambda name: counted.exits.get(name, {}).get(cause, 0)) if cause in sums else ""
         rows.append([cause, f"{sums.get(cause, 0):,}", f"{whole[cause]:,}", stage])
     return rows[:_MOST_ROWS]
 

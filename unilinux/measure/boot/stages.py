@@ -75,6 +75,11 @@ class Stages:
         """Instructions since reset at the end of a stage; None if it was never reached."""
         return next((one.instructions for one in self.stages if one.name == stage), None)
 
+    def exits_to(self, stage: str) -> Mapping[str, int]:
+        """Exits by cause, since reset, up to the end of a stage that was reached."""
+        names = [one.name for one in self.stages]
+        return by_cause({name: self.exits.get(name, {}) for name in names[: names.index(stage) + 1]})
+
     def with_memory(self, bytes_at: Mapping[str, int]) -> Stages:
         """The same with the memory in use at the end of stages (:mod:`unilinux.measure.memory.occupancy`)."""
         return replace(self, stages=tuple(replace(one, memory_bytes=bytes_at.get(one.name)) for one in self.stages))

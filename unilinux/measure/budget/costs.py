@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
     """``sizes`` are bytes: ``loaded``, ``zeroed``, ``vmlinux``, ``bzImage``. ``stages`` are guest instructions
-    since reset. ``least_memory_mib`` is None where verification doesn't pass, and ``failure`` says why.
+    since reset, ``exits`` those to a hypervisor, by stage and since reset, too. ``least_memory_mib`` is None where
+    verification doesn't pass, and ``failure`` says why.
 
     ``functions`` are all that the kernel has, ``executed`` those that ran.
     """
@@ -21,6 +22,7 @@ class Costs:
     failure: str | None
     functions: tuple[str, ...]
     executed: tuple[str, ...]
+    exits: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for :meth:`from_json`."""
@@ -53,7 +55,7 @@ class Difference:
 
 
 def cost_of(with_it: Costs, without: Costs) -> tuple[Difference, ...]:
-    """Bytes, boot instructions up to the last exact stage that both reached, and the least memory."""
+    """Bytes, instructions and exits of the boot up to the last exact stage that both reached, and the least memory."""
     found = [
         Difference(subject=name, unit="bytes", with_it=with_it.sizes[name], without=without.sizes.get(name))
         for name in with_it.sizes
@@ -67,6 +69,12 @@ def cost_of(with_it: Costs, without: Costs) -> tuple[Difference, ...]:
             without=without.stages[stage],
         )
         found.append(boots)
+    if stage in with_it.exits and stage in without.exits:
+        found.append(
+            Difference(
+                subject=f"exits to {stage}", unit="exits", with_it=with_it.exits[stage], without=without.exits[stage]
+            )
+        )
     memory = Difference(
         subject="least memory", unit="MiB", with_it=with_it.least_memory_mib, without=without.least_memory_mib
     )

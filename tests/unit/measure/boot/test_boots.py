@@ -49,6 +49,7 @@ def test_a_boot_is_counted_by_the_plugin(tmp_path: Path) -> None:
     found = boot(tmp_path, machine)
     assert found.instructions("pid1") == 5000
     assert found.exits == {"firmware": {"CPUID": 1}, "pid1": {"HLT": 1}, "main": {"HLT": 1}}
+    assert [found.exits_to(stage) for stage in ("firmware", "main")] == [{"CPUID": 1}, {"HLT": 2, "CPUID": 1}]
     assert "exits\n" in (tmp_path / "counter.plan").read_text()
     files = {"plan": f"{tmp_path}/counter.plan", "out": f"{tmp_path}/counter.counts"}
     assert machine.plugin == Plugin(path=Path("/counter.so"), options=files, log=tmp_path / "counter.log")

@@ -12,9 +12,14 @@ WITH = Costs(
     failure=None,
     functions=("ep_poll", "ep_insert", "ep_show", "vfs_read"),
     executed=("ep_poll", "ep_insert", "vfs_read"),
+    exits={"pid1": 1_000, "main": 1_100, "ready": 1_200},
 )
 WITHOUT = replace(
-    WITH, sizes={"loaded": 8_900, "bzImage": 1_990}, stages={"pid1": 90, "main": 140, "ready": 185}, least_memory_mib=19
+    WITH,
+    sizes={"loaded": 8_900, "bzImage": 1_990},
+    stages={"pid1": 90, "main": 140, "ready": 185},
+    least_memory_mib=19,
+    exits={"pid1": 990, "main": 1_080, "ready": 1_170},
 )
 
 
@@ -24,14 +29,14 @@ def test_costs_survive_json() -> None:
 
 def test_the_cost_is_what_is_more_with_it() -> None:
     found = {one.subject: one.costs for one in cost_of(WITH, WITHOUT)}
-    assert found == {"loaded": 100, "bzImage": 10, "boot to ready": 15, "least memory": 1}
+    assert found == {"loaded": 100, "bzImage": 10, "boot to ready": 15, "exits to ready": 30, "least memory": 1}
     assert cost_of(WITH, WITHOUT)[0].document() == {"with": 9_000, "without": 8_900, "costs": 100, "unit": "bytes"}
 
 
 def test_an_application_that_fails_without_it_has_no_least_memory_and_an_earlier_stage() -> None:
     failed = replace(WITHOUT, stages={"pid1": 90, "main": 140}, least_memory_mib=None, failure="http: refused")
     found = {one.subject: one.costs for one in cost_of(WITH, failed)}
-    assert found == {"loaded": 100, "bzImage": 10, "boot to main": 10, "least memory": None}
+    assert found == {"loaded": 100, "bzImage": 10, "boot to main": 10, "exits to main": 20, "least memory": None}
 
 
 def test_functions_that_go_with_it_are_told_from_those_that_ran() -> None:
