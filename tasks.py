@@ -268,7 +268,7 @@ def observe(choice: Choice, symbol: str = "", json: bool = False, verbose: bool 
     kernel.observe(PROJECT, choice, symbol=symbol, as_json=json, verbose=verbose)
 
 
-@task(help={"cache": "remove the cache folder too: downloads and all build steps", **_ANSWER})
+@task(help={"cache": "empty the cache too: downloads and all build steps", **_ANSWER})
 def clean(context: Context, cache: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Remove the images in build/."""
     from unilinux.cli.commands import project

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from unilinux.core.files import remove_tree, sorted_tree
+from unilinux.core.files import disk_bytes, remove_tree
 from unilinux.core.leases import all_taken
 from unilinux.core.locks import locked_if_free
 
@@ -75,11 +75,6 @@ def evict(root: Path, limit_bytes: int) -> Evicted:
         return Evicted(freed_bytes=freed, kept_bytes=total - freed, in_use=in_use)
 
 
-def disk_bytes(root: Path) -> int:
-    """Bytes of disk space that a tree takes."""
-    return sum(path.lstat().st_blocks * 512 for path in (root, *sorted_tree(root)))
-
-
 def _folders(root: Path) -> Iterator[Path]:
     """All below the folders of the steps."""
     for step in root.iterdir():
@@ -95,12 +90,12 @@ def _entries(root: Path) -> Iterator[_Entry]:
     for path in _folders(root):
         lock = path.with_suffix(_LOCK)
         name = f"{path.parent.name}/{path.name}"
-        with contextlib.suppress(FileNotFoundError):  # it may vanish at any time
+        with contextlib.suppress(OSError):  # it may vanish at any time
             if path.suffix == WORK:
                 yield _Entry(path=path, name=name, used=path.stat().st_mtime, size_bytes=disk_bytes(path), lock=lock)
             elif not path.suffix:
                 used = path.stat().st_mtime
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     used = (path / META).stat().st_mtime
                 yield _Entry(path=path, name=name, used=used, size_bytes=_recorded_bytes(path, used), lock=lock)
 

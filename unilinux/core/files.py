@@ -15,8 +15,6 @@ from pathlib import Path
 
 from unilinux.core.errors import HostError
 
-_FEW = 32  # files that are flushed one by one
-
 
 @contextlib.contextmanager
 def explained_disk_errors(path: Path) -> Iterator[None]:
@@ -98,26 +96,10 @@ def flush_file(path: Path) -> None:
 
 
 def flush_tree(root: Path) -> None:
-    """See that all below ``root`` is on the disk.
-
-    File by file if there are few: that waits for nobody else's bytes. For the 86,000 files of a kernel's source it
-    would take minutes; there the whole file system is flushed at once.
-    """
-    paths = sorted_tree(root)
-    if len(paths) <= _FEW and all(path.is_symlink() or os.access(path, os.R_OK) for path in paths):
-        for path in (*paths, root):
-            if not path.is_symlink():
-                flush_file(path)
-        return
-    import ctypes  # takes 10 ms, and is seldom needed
-
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), os.fspath(root))
-    finally:
-        os.close(descriptor)
+    """See that all below ``root`` is on the disk, file by file: that waits for nobody else's bytes."""
+    for path in (*sorted_tree(root), root):
+        if not path.is_symlink():
+            flush_file(path)
 
 
 def exchange(one: Path, two: Path) -> None:
@@ -166,18 +148,46 @@ def digest_tree(root: Path) -> str:
     return hasher.hexdigest()
 
 
-def digest_shape(root: Path) -> str:
+Survey = list[tuple[str, os.stat_result]]
+
+
+def survey(root: Path) -> Survey:
+    """The relative names of all below ``root``, sorted, each with what ``lstat`` says: one walk for several uses."""
+    found: Survey = []
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        with os.scandir(os.path.join(root, below)) as entries:
+            for entry in entries:
+                name = os.path.join(below, entry.name)
+                found.append((name, entry.stat(follow_symlinks=False)))
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name)
+    found.sort(key=lambda item: item[0])
+    return found
+
+
+def digest_shape(root: Path, seen: Survey) -> str:
     """SHA-256 over the sorted names, modes, sizes, times and link targets below ``root``: reads no file."""
     hasher = hashlib.sha256()
-    for path in sorted_tree(root):
-        status = path.lstat()
-        name = path.relative_to(root).as_posix()
+    for name, status in seen:
         if stat.S_ISREG(status.st_mode):
             body = f"{status.st_mode:o} {status.st_size} {status.st_mtime_ns}"
         else:
-            body = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+            body = os.readlink(os.path.join(root, name)) if stat.S_ISLNK(status.st_mode) else ""
         hasher.update(f"{name}\0{body}\n".encode(errors="surrogateescape"))
     return hasher.hexdigest()
+
+
+def count_bytes(seen: Survey) -> int:
+    """The bytes of the files, as they are read."""
+    return sum(status.st_size for _, status in seen if stat.S_ISREG(status.st_mode))
+
+
+def disk_bytes(root: Path, seen: Survey | None = None) -> int:
+    """The disk space that ``root`` takes with all below it."""
+    found = survey(root) if seen is None else seen
+    return 512 * (root.lstat().st_blocks + sum(status.st_blocks for _, status in found))
 
 
 def sorted_tree(root: Path) -> list[Path]:
@@ -189,7 +199,10 @@ def sorted_tree(root: Path) -> list[Path]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder whatever its modes (published outputs are read-only); absent is fine."""
+    """Remove a folder whatever its modes (published outputs are read-only), or a file; absent is fine."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return
     if not path.exists():
         return
     os.chmod(path, stat.S_IRWXU)

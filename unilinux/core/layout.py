@@ -9,6 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unilinux.core.errors import HostError
+from unilinux.core.files import explained_disk_errors, write_atomically
+
+CACHE_FOLDERS = ("store", "downloads", "apt", "ccache", "kvm", "logs", "minimise", "sandbox")
+"""All that is made inside the cache."""
+
+CACHE_TAG = "CACHEDIR.TAG"
+"""The file that marks a folder as a cache (https://bford.info/cachedir/): backups leave it out, and it says whose."""
+
+_TAG_TEXT = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This folder is the cache of UniLinux, and may be removed at any time: ./x clean --cache
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,28 @@ class Layout:
     def profiles(self) -> Path:
         """The profiles."""
         return self.project / "configs" / "profiles"
+
+
+def mark_cache(cache: Path) -> None:
+    """Mark a folder as UniLinux's cache, unless it holds other things, too. It is made if it isn't there.
+
+    :raise HostError: it can't be written.
+    """
+    tag = cache / CACHE_TAG
+    if tag.exists():
+        return
+    with explained_disk_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        if all(path.name in CACHE_FOLDERS for path in cache.iterdir()):
+            write_atomically(tag, _TAG_TEXT)
+
+
+def is_marked(cache: Path) -> bool:
+    """Whether :func:`mark_cache` marked a folder."""
+    try:
+        return (cache / CACHE_TAG).read_text(encoding="utf-8") == _TAG_TEXT
+    except (OSError, ValueError):
+        return False
 
 
 def _cache(environ: Mapping[str, str]) -> Path:

@@ -13,40 +13,47 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from unilinux.core.code import CodeDigests, loaded_code
 from unilinux.core.errors import HostError
 from unilinux.core.events import Progress, StepHandle
-from unilinux.core.eviction import ARRIVING, LEASES, META, OUT, WORK, Evicted, disk_bytes, evict
+from unilinux.core.eviction import ARRIVING, LEASES, META, OUT, WORK, Evicted, evict
 from unilinux.core.files import (
+    Survey,
+    count_bytes,
     digest_shape,
     digest_tree,
+    disk_bytes,
     explained_disk_errors,
     flush_file,
     flush_tree,
     remove_tree,
-    sorted_tree,
+    survey,
     write_atomically,
 )
 from unilinux.core.hosttools import HostTools
+from unilinux.core.layout import mark_cache
 from unilinux.core.leases import Lease, lease_of
 from unilinux.core.locks import locked
 from unilinux.core.snapshot import snapshot
 from unilinux.core.store import Action, Output, RemoteStore, Step, Workspace
 
 _WAITING = "waiting for another run that is building this step"
-_LOOKED_THROUGH = 2000  # an output with more files isn't counted at each use: that would take longer than a build
+_FLUSHED = 32  # entries: an output with more isn't flushed to the disk, but looked at after the next boot
+_LOOKED_THROUGH = 2000  # entries: an output with more isn't counted at each use, that would take longer than a build
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BETWEEN_EVICTIONS_S = 30.0
 
 
 class LocalStore:
     """Finished steps below ``root``: ``NAME/KEY/out`` beside ``NAME/KEY/meta.json``.
 
-    ``remote`` is asked for what isn't here, and offered what was made. With ``limit_bytes`` the
-    outputs that were used longest ago are removed when all take more than that.
+    ``cache`` is the folder to be marked as a cache before anything is made in it. ``remote`` is asked
+    for what isn't here, and offered what was made. With ``limit_bytes`` the outputs that were used
+    longest ago are removed when all take more than that. ``compiler_cache`` is handed to the actions.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class LocalStore:
         *,
         logs: Path,
         progress: Progress,
+        cache: Path | None = None,
         limit_bytes: int | None = None,
         compiler_cache: Path | None = None,
         remote: RemoteStore | None = None,
@@ -63,6 +71,7 @@ class LocalStore:
         self._root = root
         self._logs = logs
         self._progress = progress
+        self._cache = cache
         self._limit_bytes = limit_bytes
         self._compiler_cache = compiler_cache
         self._remote = remote
@@ -90,6 +99,8 @@ class LocalStore:
             key = step.key(files=sources.digests, tools=tools, code=self._code.of(action))
             found = self.lookup(step.name, key)
             if found is None:
+                if self._cache is not None:
+                    mark_cache(self._cache)
 
                 def guarded(space: Workspace) -> None:
                     with self._blaming_damage(step):
@@ -119,9 +130,7 @@ class LocalStore:
                 meta = json.loads((home / META).read_text())
                 output = Output(name, key, home / OUT, str(meta["digest"]), cached=True, seconds=0.0, lease=self._lease)
                 # What a power cut or a careless hand damaged is made again.
-                if int(meta["files"]) <= _LOOKED_THROUGH and _count(home / OUT) != (meta["files"], meta["bytes"]):
-                    return None
-                if not (home / OUT).is_dir():
+                if not self._is_whole(home, meta):
                     return None
             except (OSError, ValueError, KeyError, TypeError):  # not made, or damaged
                 return None
@@ -129,11 +138,28 @@ class LocalStore:
                 os.utime(home / META)  # the time of its last use
         return output
 
+    def _is_whole(self, home: Path, meta: dict[str, Any]) -> bool:
+        """Whether an output looks as it was made; all of it is read again when the host was booted since then."""
+        out = home / OUT
+        boot = _boot_id()
+        must_read = int(meta["files"]) > _FLUSHED and meta["boot"] != boot
+        if must_read or int(meta["files"]) <= _LOOKED_THROUGH:
+            seen = survey(out)
+            if (len(seen), count_bytes(seen)) != (meta["files"], meta["bytes"]):
+                return False
+            if must_read and meta["content"] != _content(out, seen, by_key=meta["digest"] == meta["key"]):
+                return False
+        if must_read:
+            with contextlib.suppress(OSError):
+                _write_meta(home, {**meta, "boot": boot})
+        return out.is_dir()
+
     def verify(self, output: Output) -> bool:
         """See :meth:`unilinux.core.store.Store.verify`."""
         try:
             meta = json.loads((self._root / output.name / output.key / META).read_text())
-            return bool(meta["content"] == _content(output.path, by_key=meta["digest"] == output.key))
+            seen = survey(output.path)
+            return bool(meta["content"] == _content(output.path, seen, by_key=meta["digest"] == output.key))
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -213,16 +239,17 @@ class LocalStore:
             action(space)
             remove_tree(space.scratch)
             _make_read_only(space.out)
-            content = _content(space.out, by_key=step.by_key)
+            seen = survey(space.out)
+            content = _content(space.out, seen, by_key=step.by_key)
             digest = key if step.by_key else content
             seconds = time.monotonic() - began
             meta: dict[str, Any] = {"name": step.name, "key": key, "digest": digest, "content": content}
-            meta["files"], meta["bytes"] = _count(space.out)
-            meta |= {"disk_bytes": disk_bytes(work), "seconds": round(seconds, 3)}
+            meta |= {"files": len(seen), "bytes": count_bytes(seen), "disk_bytes": disk_bytes(space.out, seen)}
+            meta["seconds"] = round(seconds, 3)
             meta |= {"spec": step.spec, "inputs": dict(inputs)}
             if self._remote is not None:
                 meta["tree"] = digest_tree(space.out) if step.by_key else content
-            write_atomically(work / META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
+            _write_meta(work, {**meta, "boot": _boot_id()})
             self._publish(work, home)
         except BaseException:
             if not step.resumable:
@@ -233,8 +260,14 @@ class LocalStore:
         return Output(step.name, key, home / OUT, digest, cached=False, seconds=seconds, lease=self._lease)
 
     def _publish(self, work: Path, home: Path) -> None:
-        """The rename that finishes a step. All is on the disk before, and the new name afterwards."""
-        flush_tree(work)
+        """The rename that finishes a step. A small output is on the disk before, and the new name afterwards.
+
+        To flush the 86,000 files of a kernel's source would take minutes on a busy disk. What a power cut may
+        leave of them has other sizes, since a file grows on the disk after its bytes: the first use
+        after a boot looks through all of them (:meth:`_is_whole`).
+        """
+        if len(survey(work / OUT)) <= _FLUSHED:
+            flush_tree(work)
         remove_tree(home)  # what is not finished here was damaged from outside
         os.rename(work, home)
         flush_file(home.parent)
@@ -254,15 +287,19 @@ class LocalStore:
             self._progress.note(f"{step.label}: the remote store did not take it: {error}")
 
 
-def _content(out: Path, *, by_key: bool) -> str:
+def _content(out: Path, seen: Survey, *, by_key: bool) -> str:
     """What tells whether an output is still whole: all of its bytes, or the names, sizes and times of a large tree."""
-    return digest_shape(out) if by_key else digest_tree(out)
+    return digest_shape(out, seen) if by_key else digest_tree(out)
 
 
-def _count(out: Path) -> tuple[int, int]:
-    """The number of entries in an output, and the bytes of its files."""
-    statuses = [path.lstat() for path in sorted_tree(out)]
-    return len(statuses), sum(status.st_size for status in statuses if stat.S_ISREG(status.st_mode))
+def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    write_atomically(folder / META, json.dumps(meta, indent=1, sort_keys=True) + "\n")
+
+
+@cache
+def _boot_id() -> str:
+    """What tells one boot of this host from another."""
+    return _BOOT_ID.read_text().strip()
 
 
 def _make_read_only(root: Path) -> None:

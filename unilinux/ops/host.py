@@ -1,4 +1,4 @@
-"""The host: what was found on it, and what is left behind on it."""
+"""The host: what was found on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from unilinux.arch.architecture import X86_64
 from unilinux.core.command import require_tool
-from unilinux.core.files import remove_tree
 from unilinux.ops.workshop import Workshop
 from unilinux.vm.engine import Engine
 
@@ -29,17 +28,6 @@ class Host:
         return {"tools": self.tools, "accelerator": accelerator, "cache": str(self.cache)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
-    """The folders that were there and are no more."""
-
-    removed: tuple[Path, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {"removed": [str(folder) for folder in self.removed]}
-
-
 def look_at_host(here: Workshop) -> Host:
     """See that every tool is there, and whether KVM runs guests.
 
@@ -49,17 +37,3 @@ def look_at_host(here: Workshop) -> Host:
     with here.progress.step("accelerator", "looking for KVM"):
         found = here.engine("auto")
     return Host(tools=tools, engine=found, cache=here.layout.cache)
-
-
-def clean(here: Workshop, *, cache: bool = False) -> Cleaned:
-    """Remove the images, and the cache too if asked for.
-
-    :raise HostError: something can't be removed.
-    """
-    removed = []
-    for folder in (here.layout.build, *([here.layout.cache] if cache else [])):
-        with here.progress.step("clean", f"removing {folder}"):
-            if folder.exists():
-                removed.append(folder)
-            remove_tree(folder)
-    return Cleaned(removed=tuple(removed))

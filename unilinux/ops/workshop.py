@@ -28,6 +28,7 @@ def _local_store(layout: Layout, progress: Progress) -> Store:
         logs=layout.logs,
         progress=progress,
         limit_bytes=layout.cache_limit_bytes,
+        cache=layout.cache,
         compiler_cache=layout.compiler_cache,
     )
 

@@ -238,3 +238,30 @@ def test_all_is_on_the_disk_before_it_counts_as_finished(tmp_path: Path, monkeyp
     before = {name for kind, name in told[:finish] if kind == "flush"}
     assert {"file", "out", "meta.json"} <= before
     assert told[finish + 1] == ("flush", "step")
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_after_a_power_cut_a_large_output_is_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_key: bool
+) -> None:
+    def fill_many(space: Workspace) -> None:
+        for number in range(40):
+            (space.out / f"{number}").write_text("content")
+
+    def lost(boot: str) -> None:
+        """As ext4 and XFS leave files that were not written yet: with the right name, and empty."""
+        monkeypatch.setattr("unilinux.core.localstore._boot_id", lambda: boot)
+        (made_one.path / "7").chmod(0o644)
+        (made_one.path / "7").write_text("")
+        (made_one.path / "8").chmod(0o644)
+        (made_one.path / "8").write_text("contentcontent")  # the sum of the sizes is as it was
+
+    made_one = new_store(tmp_path).run(a_step(by_key=by_key), fill_many)
+    monkeypatch.setattr("unilinux.core.localstore._boot_id", lambda: "the next boot")
+    assert new_store(tmp_path).run(a_step(by_key=by_key), refuse).cached
+    lost("the next boot")
+    assert new_store(tmp_path).run(a_step(by_key=by_key), refuse).cached  # it isn't looked through twice
+    lost("another boot")
+    again = new_store(tmp_path).run(a_step(by_key=by_key), fill_many)
+    assert not again.cached
+    assert (again.path / "7").read_text() == "content"

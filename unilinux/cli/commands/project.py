@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from unilinux.cli.session import session
+from unilinux.cli.text.clean import cleaned_text
 from unilinux.cli.text.tables import show_applications, show_profiles
 from unilinux.ops import catalogue, checks, host, patches
+from unilinux.ops.clean import clean as clean_up
 from unilinux.ops.patches import SeriesListing
 
 
@@ -41,7 +43,8 @@ def show_host(project: Path, *, as_json: bool, verbose: bool) -> None:
 def clean(project: Path, *, cache: bool, as_json: bool, verbose: bool) -> None:
     """Remove the images, and the cache too if asked for."""
     with session(project, as_json=as_json, verbose=verbose) as here:
-        here.answer(host.clean(here.workshop, cache=cache), str)
+        found = clean_up(here.workshop, cache=cache)
+        here.answer(found, lambda: cleaned_text(found))
 
 
 def test(project: Path, *, fast: bool, everything: bool, as_json: bool, verbose: bool) -> None:
