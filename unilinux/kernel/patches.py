@@ -1,4 +1,4 @@
-"""What ``invoke patches.checkout``, ``export``, ``port`` and ``check`` do, on the project's own folders."""
+"""What ``./x patches.checkout``, ``export``, ``port`` and ``check`` do, on the project's own folders."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def load_series(folder: Path) -> Series:
         listed = [line.split("#")[0].strip() for line in (folder / SERIES).read_text().splitlines()]
     except FileNotFoundError as error:
         raise PatchError(
-            f"{folder} has no file named {SERIES!r}, which lists its patches in order", hint="invoke patches.export"
+            f"{folder} has no file named {SERIES!r}, which lists its patches in order", hint="./x patches.export"
         ) from error
     names = [name for name in listed if name]
     present = {path.name for path in folder.iterdir()} - {BASE, SERIES}
@@ -121,7 +121,7 @@ def load_series(folder: Path) -> Series:
     ]
     if problems:
         raise PatchError(
-            f"the patch series {folder} is not in order", details=problems, hint="invoke patches.export writes it anew"
+            f"the patch series {folder} is not in order", details=problems, hint="./x patches.export writes it anew"
         )
     return Series(name=folder.name, folder=folder, base=base, patches=patches)
 
@@ -161,7 +161,7 @@ def apply_series(series: Series, tree: Path, *, release: str, log: Path | None =
             raise PatchError(
                 f"patch {patch.name} ({which}) doesn't apply to Linux {release}",
                 details=_rejections(patch, error.tail),
-                hint=f"invoke patches.port   (the series was made on {series.base.package} {series.base.version})",
+                hint=f"./x patches.port   (the series was made on {series.base.package} {series.base.version})",
             ) from error
 
 

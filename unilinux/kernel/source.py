@@ -101,7 +101,7 @@ def find_kernel(layout: Layout, name: str | None = None, *, with_series: bool = 
     return _own_kernel(layout, path.resolve())
 
 
-_PORT = "invoke patches.port makes one from the series of another kernel"
+_PORT = "./x patches.port makes one from the series of another kernel"
 
 
 def _own_kernel(layout: Layout, path: Path) -> KernelSpec:

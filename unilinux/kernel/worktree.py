@@ -53,7 +53,7 @@ class Worktree:
         """
         note = self.path / ".git" / BASE
         if not note.is_file():
-            raise UsageError(f"{self.path} is no work tree of a patch series", hint="invoke patches.checkout")
+            raise UsageError(f"{self.path} is no work tree of a patch series", hint="./x patches.checkout")
         return read_document(note, Base)
 
 
@@ -164,7 +164,7 @@ def check(series: Series, tree: Path, originals: Path, *, log: Path, tolerated: 
         raise PatchError(
             f"the patch series {series.folder} needs work",
             details=problems,
-            hint="invoke patches.checkout, mend it there, then invoke patches.export",
+            hint="./x patches.checkout, mend it there, then ./x patches.export",
         )
 
 

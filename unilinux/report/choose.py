@@ -9,7 +9,7 @@ from unilinux.core.errors import UsageError
 from unilinux.core.suggest import unknown
 from unilinux.report.jsonl import JsonLines
 from unilinux.report.plain import PlainLines
-from unilinux.report.sink import Reporter, Silent
+from unilinux.report.sink import Reporter
 from unilinux.report.stream import SafeStream
 
 VARIABLE = "UNILINUX_PROGRESS"
@@ -27,7 +27,7 @@ def choose_sink(stream: TextIO, environ: Mapping[str, str], *, mode: str | None 
         "tree": lambda: _live_tree(stream),
         "plain": lambda: PlainLines(stream),
         "json": lambda: JsonLines(stream),
-        "none": Silent,
+        "none": Reporter,
     }
     wanted = mode or progress_mode(environ) or ("tree" if _is_for_people(stream, environ) else "plain")
     if wanted not in sinks:

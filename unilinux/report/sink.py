@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from unilinux.core.events import Event
+from unilinux.core.events import NullSink
 
 
-class Reporter(ABC):
-    """A sink to be used in a ``with`` statement, also when an exception leaves it."""
+class Reporter(NullSink):
+    """A sink to be used in a ``with`` statement, also when an exception leaves it. This one shows nothing.
 
-    @abstractmethod
-    def emit(self, event: Event) -> None:
-        """Show or write one event; called from several threads, never raises."""
+    Others override ``emit``, which is called from several threads and never raises.
+    """
 
-    def close(self) -> None:  # noqa: B027  # most have nothing to do
+    def close(self) -> None:
         """Leave terminal and stream as they were found."""
 
     def __enter__(self) -> Self:
@@ -26,10 +24,3 @@ class Reporter(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class Silent(Reporter):
-    """Shows nothing."""
-
-    def emit(self, event: Event) -> None:
-        """Drop the event."""

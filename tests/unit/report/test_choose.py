@@ -6,7 +6,7 @@ from unilinux.core.errors import UsageError
 from unilinux.report.choose import choose_sink
 from unilinux.report.jsonl import JsonLines
 from unilinux.report.plain import PlainLines
-from unilinux.report.sink import Silent
+from unilinux.report.sink import Reporter
 from unilinux.report.terminal import LiveTree
 
 
@@ -26,7 +26,7 @@ class Tty(io.StringIO):
         ({}, PlainLines),
         ({"TERM": "xterm", "UNILINUX_PROGRESS": "json"}, JsonLines),
         ({"CI": "1", "UNILINUX_PROGRESS": "tree"}, LiveTree),
-        ({"UNILINUX_PROGRESS": "none"}, Silent),
+        ({"UNILINUX_PROGRESS": "none"}, Reporter),
     ],
 )
 def test_a_terminal_gets_what_fits_and_what_was_asked_for(environ: dict[str, str], kind: type) -> None:
