@@ -74,6 +74,13 @@ def test_people_see_both_and_how_they_compare(stock_boot: StockBoot) -> None:
     assert lines[-1].endswith("hello-tiny 0.50 s (0.40 to 0.90), debian-cloud 0.50 s (0.40 to 0.90)")
 
 
+def test_exits_are_compared_when_both_were_counted(stock_boot: StockBoot) -> None:
+    slow = replace(OTHER, stages=(Stage("pid1", 11_000_000, 11_000_000),), exits={"pid1": {"CPUID": 11_000}})
+    ours = replace(BOOT, exits={"firmware": {"fw_cfg": 70}, "pid1": {"CPUID": 430}, "exit": {"PIC": 3}})
+    other = StockComparison(stock=stock_boot, boot=slow, wall=WALL, our_wall=WALL)
+    assert "exits since reset: 500 and 11,000 to pid1" in stock_text("hello-tiny", ours, other).splitlines()
+
+
 class Recorder:
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -138,13 +138,17 @@ def stock_text(ours: str, boot: Stages, other: StockComparison) -> str:
     ]
     if not other.boot.initcalls:
         lines.append("(its symbols aren't known: the stages of its kernel can't be told apart, and are all in pid1)")
-    times, factors = [], []
+    times, factors, exits = [], [], []
     for stage in ("pid1", "main"):
         here, there = boot.instructions(stage), other.boot.instructions(stage)
         if here and there:
             factors.append(f"{there / here:.0f} times to {stage}")
+            sums = [sum(one.exits_to(stage).values()) for one in (boot, other.boot)]
+            exits += [f"{sums[0]:,} and {sums[1]:,} to {stage}"] if all(sums) else []
     if factors:
         lines.append(f"instructions since reset: {', '.join(factors)}")
+    if exits:
+        lines.append(f"exits since reset: {', '.join(exits)}")
     for name, wall in ((ours, other.our_wall), (stock.name, other.wall)):
         times.append(f"{name} {wall.median_s:.2f} s ({wall.least_s:.2f} to {wall.most_s:.2f})")
     lines.append(f"wall time under plain TCG until init starts the application: {', '.join(times)}")
