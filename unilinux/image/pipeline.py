@@ -34,6 +34,7 @@ from unilinux.image.request import Plan
 from unilinux.kconfig.resolved import Resolved
 from unilinux.kernel.kbuild import compile_objects, install_headers
 from unilinux.kernel.link import BZIMAGE, KernelImage, link_image, make_bzimage
+from unilinux.kernel.nearest import difference_from_known
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 from unilinux.link.carrier import Cargo
 from unilinux.redirect.toolchain import build_toolchain, read_toolchain
@@ -164,8 +165,23 @@ class Pipeline:
         """
         carrier = plan.carrier
         return compile_objects(
-            tree, resolved.config, required=carrier.wishes, placeholders=carrier.placeholders, store=self.store
+            tree,
+            resolved.config,
+            required=carrier.wishes,
+            placeholders=carrier.placeholders,
+            store=self.store,
+            reason=lambda: difference_from_known(resolved.config, self._known_configurations()),
         )
+
+    def _known_configurations(self) -> Mapping[str, str]:
+        """Those of the images below ``build/``, by their names."""
+        found = {}
+        for path in self.layout.build.glob(f"*/{ARTIFACTS['config']}"):
+            try:
+                found[path.parent.name] = path.read_text(encoding="utf-8")
+            except OSError:  # just being replaced or removed
+                continue
+        return found
 
     def link(self, tree: KernelTree, objects: Output, cargo: Cargo, syscalls: Sequence[int]) -> KernelImage:
         """The finished kernel, with these system calls kept if it leaves out any.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -74,11 +74,13 @@ def compile_objects(
     required: Mapping[str, str],
     placeholders: Mapping[str, bytes],
     store: Store,
+    reason: Callable[[], str | None] = lambda: None,
 ) -> Output:
     """Every object of a kernel with the ``.config`` text ``config``: all but the final link.
 
     :param required: symbols and values, beside :data:`REQUIRED`, without which the application's files can't get in.
     :param placeholders: contents that stand for those files meanwhile, by their names in the output folder.
+    :param reason: asked only when there is something to compile: why that is, for the user.
     :raise ConfigError: ``config`` lacks what is required, or isn't what the kernel's own Kconfig makes of it.
     :raise BuildError: with the compiler's own lines.
     """
@@ -102,7 +104,13 @@ def compile_objects(
         resumable=True,
         by_key=True,
     )
-    return store.run(step, lambda space: _compile(space, tree, config, placeholders))
+
+    def action(space: Workspace) -> None:
+        if text := reason():
+            space.step.note(text)
+        _compile(space, tree, config, placeholders)
+
+    return store.run(step, action)
 
 
 def _compile(space: Workspace, tree: KernelTree, config: str, placeholders: Mapping[str, bytes]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
 from unilinux.core.errors import BuildError, ConfigError, HostError
-from unilinux.core.events import StepDetail
+from unilinux.core.events import Note, StepDetail
 from unilinux.core.files import digest_bytes, digest_tree
 from unilinux.core.store import Output
 from unilinux.kernel.kbuild import compile_objects, install_headers, parse_config
@@ -228,3 +228,19 @@ def test_a_mirror_copies_only_what_is_to_change(tmp_path: Path) -> None:
     (target / "arch/x86/entry/vdso/d.o").write_text("changed")
     assert (tmp_path / "source/arch/x86/entry/vdso/d.o").read_text() == "arch/x86/entry/vdso/d.o"
     assert (target / "top").stat().st_mtime == (tmp_path / "source/top").stat().st_mtime
+
+
+def test_why_a_kernel_is_compiled_is_said_once(workshop: Workshop) -> None:
+    def build() -> None:
+        compile_objects(
+            workshop.tree(),
+            CONFIG,
+            required=CARRIER.wishes,
+            placeholders=CARRIER.placeholders,
+            store=workshop.store,
+            reason=lambda: "it is new",
+        )
+
+    build()
+    build()
+    assert [event.text for event in workshop.recorder.events if isinstance(event, Note)].count("it is new") == 1
