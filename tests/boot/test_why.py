@@ -25,7 +25,7 @@ def test_ring_0_is_what_the_image_was_built_for_and_costs_bytes() -> None:
 def test_only_a_machine_block_asks_for_virtio_mmio() -> None:
     found = answer("why", "--app", "nginx", "--symbol", "VIRTIO_MMIO", "--no-build")
     (asker,) = found["asked_by"]
-    assert (asker["party"], asker["value"]) == ("machine microvm, block virtio-mmio", "y")
+    assert (asker["party"], asker["value"]) == ("machine microvm, part virtio-mmio", "y")
     assert found["without"] is None
 
 

@@ -105,7 +105,7 @@ def why(here: Workshop, request: Request, *, symbol: str, build: bool = True, ti
     answer = Why(
         image=plan.name,
         found=found,
-        asked=tuple(_with_block(asker, plan, name) for asker in askers(layers, name)),
+        asked=tuple(_with_part(asker, plan, name) for asker in askers(layers, name)),
         chain=ancestry(line.config(plan), name),
         observed=_observed(here.layout.build, plan, name),
         refusal=found.refusal,
@@ -118,15 +118,15 @@ def why(here: Workshop, request: Request, *, symbol: str, build: bool = True, ti
     return answer
 
 
-def _with_block(asker: Asker, plan: Plan, symbol: str) -> Asker:
-    """A machine asks by its blocks: name the one whose wish it is."""
-    blocks = [
+def _with_part(asker: Asker, plan: Plan, symbol: str) -> Asker:
+    """A machine asks by its parts: name the one whose wish it is."""
+    parts = [
         part.name
         for part in plan.machine.parts
         for wish in part.wishes
         if wish.symbol == symbol and wish.origin == asker.origin
     ]
-    return replace(asker, party=f"{asker.party}, block {blocks[0]}") if blocks else asker
+    return replace(asker, party=f"{asker.party}, part {parts[0]}") if parts else asker
 
 
 def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:

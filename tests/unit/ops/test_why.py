@@ -51,7 +51,7 @@ def answer(name: str, value: str = "y", **changed: Any) -> Why:
         ),
     )
     found = Absence(explanation=explanation(name, value, **changed), without=varied if value == "y" else None)
-    asked = tuple(why._with_block(asker, PLAN, name) for asker in askers(PLAN.layers(LAYOUT), name))
+    asked = tuple(why._with_part(asker, PLAN, name) for asker in askers(PLAN.layers(LAYOUT), name))
     chain = Ancestor(symbol=name, reason="asked for")
     return Why(image=PLAN.name, found=found, asked=asked, chain=chain, observed=None, refusal=found.refusal)
 
@@ -91,7 +91,7 @@ def test_everybody_who_asked_is_named_with_the_reason() -> None:
 
 def test_a_symbol_that_only_a_machine_block_asked_for_names_the_block() -> None:
     (asker,) = answer("VIRTIO_MMIO").document()["asked_by"]
-    assert asker["party"] == "machine microvm, block virtio-mmio"
+    assert asker["party"] == "machine microvm, part virtio-mmio"
     assert asker["at"].startswith("unilinux/machine/board.py:")
 
 
