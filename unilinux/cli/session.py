@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from unilinux.cli.signals import ended_by_signals
 from unilinux.core.events import Progress
+from unilinux.core.files import explained_disk_errors
 from unilinux.core.layout import Layout
 from unilinux.report.choose import choose_sink, progress_mode
 from unilinux.report.failure import BROKEN_PIPE, failure_document, show_failure, show_failure_line
@@ -80,7 +81,7 @@ def session(project: Path, *, as_json: bool = False, verbose: bool = False) -> I
     """
     here: Session | None = None
     try:
-        with ended_by_signals():
+        with ended_by_signals(), explained_disk_errors(None):
             layout = Layout.of(project, os.environ)
             with choose_sink(sys.stderr, os.environ) as sink:
                 here = Session(workshop=_workshop(layout, Progress(sink)), reporter=sink, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import shutil
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.core.errors import CommandError, HostError
-from unilinux.core.files import explained_disk_errors
+from unilinux.core.files import explained_disk_errors, full_disk
 from unilinux.core.sandbox import Sandbox
 
 TAIL_LINES = 20
+_NO_SPACE = os.strerror(errno.ENOSPC)
 _CHUNK_BYTES = 1 << 16
 _PIPE_BYTES = 1 << 20  # more than any pipe holds
 _LARGE_LOG_BYTES = 32 << 20
@@ -135,6 +137,8 @@ def run(
     if late or process.returncode != 0:
         tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
         message = f"{words[0]} did not end within {timeout_s:g} s" if late else None
+        if any(_NO_SPACE in line for line in tail):
+            raise full_disk(_fullest(cwd, log, sandbox))
         raise CommandError(words, process.returncode, log=log, tail=tuple(tail), message=message)
     return Completed(tuple(words), "\n".join(lines), seconds)
 
@@ -178,6 +182,12 @@ def _chunks(descriptor: int, most_bytes: int) -> Iterator[bytes]:
         yield chunk
         if not chunk:
             return
+
+
+def _fullest(cwd: Path | None, log: Path | None, sandbox: Sandbox | None) -> Path:
+    """Where a command that found no space most likely wrote: the place with the least of it."""
+    places = [cwd or Path.cwd(), Path("/tmp"), *([log.parent] if log else []), *(sandbox.writable if sandbox else ())]
+    return min((place for place in places if place.exists()), key=lambda place: shutil.disk_usage(place).free)
 
 
 @contextmanager

@@ -17,24 +17,79 @@ from unilinux.core.errors import HostError
 
 
 @contextlib.contextmanager
-def explained_disk_errors(path: Path) -> Iterator[None]:
-    """Turn “no space left” and “read-only” into a :class:`HostError` that names the file system."""
+def explained_disk_errors(path: Path | None) -> Iterator[None]:
+    """Turn what a disk or its permissions refuse into a :class:`HostError` that says what to do.
+
+    The file is the error's own if it names one, else ``path``: what is worked on in the ``with`` block.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise HostError(
-                f"no space left on the file system of {path}; nothing half-written was kept",
-                hint="free some space, or set UNILINUX_CACHE to a folder on a larger disk",
-            ) from error
-        if error.errno == errno.EFBIG:
-            raise HostError(
-                f"{path} would become larger than its file system or this process's limit allows; nothing was kept",
-                hint="ulimit -f shows the limit",
-            ) from error
-        if error.errno == errno.EROFS:
-            raise HostError(f"{path} lies on a read-only file system") from error
-        raise
+        explained = _explained(path, error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+
+
+def full_disk(place: Path | None) -> HostError:
+    """The error for a file system without space."""
+    where = f"the file system of {place}" if place else "a disk"
+    return HostError(
+        f"no space left on {where}; nothing half-written was kept",
+        hint="free some space (./x clean --cache empties the cache), "
+        "or set UNILINUX_CACHE to a folder on a larger disk, such as $HOME/unilinux-cache",
+    )
+
+
+def _explained(path: Path | None, error: OSError) -> HostError | None:
+    # Of a copy or rename the second name is the one that is written.
+    names = (error.filename2, error.filename) if error.errno not in _FORBIDDEN else (error.filename,)
+    own = next((name for name in names if isinstance(name, str | bytes)), None)
+    place = Path(os.fsdecode(own)) if own else path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full_disk(place)
+    if error.errno == errno.EFBIG:
+        return HostError(
+            f"{place} would become larger than its file system or this process's limit allows; nothing was kept",
+            hint="ulimit -f shows the limit",
+        )
+    if error.errno == errno.EROFS:
+        return HostError(f"{place} lies on a read-only file system")
+    if error.errno in _FORBIDDEN and own:
+        return _forbidden(Path(os.path.abspath(os.fsdecode(own))), path)
+    return None
+
+
+def _forbidden(place: Path, area: Path | None) -> HostError:
+    """The error for a file that this user may not read or write: most often left by one ``sudo ./x``."""
+    there = next((one for one in (place, *place.parents) if os.path.lexists(one)), Path("/"))
+    status = there.lstat()
+    me = _user(os.geteuid())
+    if status.st_uid == os.geteuid():
+        return HostError(
+            f"{there} may not be used: its mode is {stat.S_IMODE(status.st_mode):04o}", hint=f"chmod u+rwX {there}"
+        )
+    top = there
+    if area is not None:  # all that lies around it and is the same user's
+        limit = Path(os.path.abspath(area)).parent
+        while top.parent.is_relative_to(limit) and top.parent.lstat().st_uid == status.st_uid:
+            top = top.parent
+    return HostError(
+        f"{there} belongs to {_user(status.st_uid)}, so {me} may not use it; was ./x run with sudo?",
+        hint=f"sudo chown -R {me}: {top}",
+    )
+
+
+def _user(number: int) -> str:
+    import pwd  # seldom needed
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"{number}"
 
 
 def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:

@@ -231,7 +231,8 @@ class LocalStore:
         log = self._logs / f"{step.name}-{key[:12]}.log"
         self._logs.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
-        space = Workspace(work / OUT, work / "scratch", log, handle, self._compiler_cache, (self._root,))
+        visible = (self._root, *(Path(os.path.abspath(path)) for path in step.files.values()))
+        space = Workspace(work / OUT, work / "scratch", log, handle, self._compiler_cache, visible)
         space.out.mkdir(parents=True, exist_ok=True)
         space.scratch.mkdir(parents=True, exist_ok=True)
         try:

@@ -93,7 +93,7 @@ class Workspace:
     step: StepHandle
     compiler_cache: Path | None = None
     visible: tuple[Path, ...] = ()
-    """Where the outputs of other steps lie: a sandbox for the action's commands must show it."""
+    """The outputs of other steps, and the step's ``files``: a sandbox for the action's commands must show them."""
 
 
 Action = Callable[[Workspace], None]

@@ -250,3 +250,9 @@ def test_a_full_disk_is_the_logs_only_if_the_log_is_on_it(tmp_path: Path) -> Non
 
     with pytest.raises(OSError, match="/elsewhere/file"):
         run(["echo", "one"], log=tmp_path / "log", on_line=full)
+
+
+def test_a_full_disk_that_a_tool_meets_is_told_as_such(tmp_path: Path) -> None:
+    tool = "echo 'ld: final link failed: No space left on device' >&2; exit 1"
+    with pytest.raises(HostError, match="no space left on the file system of /"):
+        run(["sh", "-c", tool], cwd=tmp_path)

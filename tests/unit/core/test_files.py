@@ -1,5 +1,6 @@
 import errno
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -8,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,3 +194,59 @@ def test_a_user_who_is_not_root_can_remove_a_tree_of_any_modes() -> None:
             pytest.skip("no Python that another user may run")
         subprocess.run([python, "-B", "-c", program, root], user=nobody, check=True, env={"PYTHONPATH": folder})
         assert not root.exists()
+
+
+def _raise(path: Path, error: OSError) -> None:
+    with explained_disk_errors(path):
+        raise error
+
+
+def test_a_full_disk_is_the_one_of_the_file_that_was_written(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"no space left on the file system of /elsewhere/file; nothing"):
+        _raise(tmp_path, OSError(errno.ENOSPC, "No space left on device", "/elsewhere/file"))
+    with pytest.raises(HostError, match=rf"no space left on the file system of {tmp_path}; nothing") as caught:
+        _raise(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+    assert "/var/tmp" not in (caught.value.hint or "")
+    with pytest.raises(HostError, match="no space left on a disk; nothing"), explained_disk_errors(None):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def cache_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache in the home folder of a user who isn't the one that all is owned by, as after one ``sudo ./x``."""
+    made = tmp_path / "cache"
+    (made / "store/step").mkdir(parents=True)
+    owner = os.lstat
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    def lstat(path: Path, **options: Any) -> os.stat_result:
+        status = owner(path, **options)
+        if Path(path).is_relative_to(made):
+            return status
+        return os.stat_result((*status[:4], 12345, *status[5:10]))
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    monkeypatch.setattr(Path, "lstat", lstat)
+    return made
+
+
+def test_files_of_another_user_are_told_with_the_command_that_mends_it(cache_of_another_user: Path) -> None:
+    store = cache_of_another_user / "store"
+    with pytest.raises(HostError) as caught, explained_disk_errors(store):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{store}/step/key/out")
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    assert caught.value.message == f"{store}/step belongs to {owner}, so 12345 may not use it; was ./x run with sudo?"
+    assert caught.value.hint == f"sudo chown -R 12345: {cache_of_another_user}"
+
+
+def test_a_file_of_ones_own_that_is_protected_is_told_by_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(HostError, match=rf"{tmp_path} may not be used: its mode is 0500") as caught:
+        _raise(tmp_path, PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/file"))
+    assert caught.value.hint == f"chmod u+rwX {tmp_path}"
+
+
+def test_other_errors_pass_through(tmp_path: Path) -> None:
+    for error in (PermissionError(errno.EPERM, "Operation not permitted"), FileNotFoundError(errno.ENOENT, "x", "y")):
+        with pytest.raises(type(error)), explained_disk_errors(tmp_path):
+            raise error

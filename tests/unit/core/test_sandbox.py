@@ -15,7 +15,7 @@ from unilinux.core.errors import CommandError
 from unilinux.core.events import Note, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.sandbox import bubblewrap, sandbox_of
-from unilinux.core.store import Workspace
+from unilinux.core.store import Step, Workspace
 
 LONG = f"{100_000 + os.getpid()}"  # seconds, of this run alone
 
@@ -87,6 +87,19 @@ def test_outputs_of_other_steps_are_seen_and_stay_as_they_are(tmp_path: Path) ->
     store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(Recorder()))
     assert (store.run(a_step(number=2), action).path / "copy").read_text() == "x\n"
     assert [path.name for path in first.iterdir()] == ["file"]
+
+
+@works
+def test_the_files_of_a_step_are_seen_even_in_tmp(tmp_path: Path) -> None:
+    patch = tmp_path / "patch"
+    patch.write_text("x")
+
+    def action(space: Workspace) -> None:
+        run(["cp", patch, space.out], cwd=space.scratch, sandbox=sandbox_of(space))
+
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(Recorder()))
+    step = Step(name="step", label="a step", spec={}, files={"patch": patch})
+    assert (store.run(step, action).path / "patch").read_text() == "x"
 
 
 @pytest.fixture
