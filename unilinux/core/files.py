@@ -49,6 +49,8 @@ def _explained(path: Path | None, error: OSError) -> HostError | None:
     names = (error.filename2, error.filename) if error.errno not in _FORBIDDEN else (error.filename,)
     own = next((name for name in names if isinstance(name, str | bytes)), None)
     place = Path(os.fsdecode(own)) if own else path
+    if place is not None and path is not None and place.name.startswith(f".{path.name}."):
+        place = path  # the temporary file beside it
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return full_disk(place)
     if error.errno == errno.EFBIG:
