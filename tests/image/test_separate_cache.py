@@ -37,6 +37,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+def link_or_copy(source: str, target: str) -> None:
+    """A second name for a file, or a copy where that lies on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @pytest.fixture(scope="module")
 def environment(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """A cache in a folder of its own, empty but for what was downloaded."""
@@ -44,7 +52,7 @@ def environment(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
     own = tmp_path_factory.mktemp("cache")
     shared = Layout.of(PROJECT, os.environ).cache
     for name in ("downloads", "apt"):
-        shutil.copytree(shared / name, own / name, symlinks=True, copy_function=os.link)
+        shutil.copytree(shared / name, own / name, symlinks=True, copy_function=link_or_copy)
     # Nor may a compiler's cache hide what differs.
     return {**os.environ, "UNILINUX_CACHE": str(own), "CCACHE_DISABLE": "1", "PYTHONPATH": str(clone)}
 
