@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+_INTERRUPTED = 130  # as a shell reports a program that SIGINT ended
+
 
 @contextmanager
 def without_mocks() -> Iterator[None]:
@@ -38,10 +40,13 @@ def main() -> None:
     """
     project = Path(__file__).resolve().parents[2]
     sys.path.insert(0, str(project))
-    with without_mocks():
-        from unilinux.cli.program import Commands
+    try:
+        with without_mocks():
+            from unilinux.cli.program import Commands
 
-        namespace = importlib.import_module("tasks").namespace
+            namespace = importlib.import_module("tasks").namespace
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
     Commands(namespace, project).run()
     raise SystemExit(0)
 

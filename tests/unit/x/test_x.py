@@ -1,5 +1,6 @@
 """The set-up script, in a small copy of the project and with stand-ins for the programs that it calls."""
 
+import json
 import os
 import shutil
 import signal
@@ -248,6 +249,20 @@ def test_no_install_only_prints_the_command(trial: Trial) -> None:
     assert trial.calls() == ["dpkg-query"]
 
 
+def test_what_keeps_it_from_running_is_a_json_document_if_that_is_asked_for(trial: Trial) -> None:
+    trial.packages('absent-one # is "needed"')
+    status, output, errors = trial.call("apps", "--json", UNILINUX_NO_INSTALL="1")
+    assert status == 4
+    assert json.loads(output)["error"] == {
+        "code": 4,
+        "kind": "host",
+        "message": "install them with: apt-get install --no-install-recommends absent-one",
+        "details": [],
+        "hint": None,
+    }
+    assert errors.startswith("x: Debian packages are missing:")
+
+
 def test_what_only_tests_need_is_installed_for_them_alone(trial: Trial) -> None:
     trial.packages("absent-browser # shows pages", file="debian-packages-test.txt")
     trial.call("apps")
@@ -262,8 +277,8 @@ def test_what_only_tests_need_is_installed_for_them_alone(trial: Trial) -> None:
 def test_tests_go_on_without_what_only_they_need(trial: Trial) -> None:
     trial.packages("absent-browser # shows pages", file="debian-packages-test.txt")
     trial.call("apps")
-    status, output, errors = trial.call("test", UNILINUX_NO_INSTALL="1")
-    assert (status, output) == (0, "unilinux test\n")
+    status, output, errors = trial.call("test", "--json", UNILINUX_NO_INSTALL="1")
+    assert (status, output) == (0, "unilinux test --json\n")
     assert errors.endswith("absent-browser\nx: the tests that need them will be skipped\n")
     (trial.bin / "bad-apt").touch()
     assert trial.call("test")[0] == 0
