@@ -17,6 +17,7 @@ ASCII lines on I/O port 0xe9 (see docs/architecture.md):
 from __future__ import annotations
 
 import re
+import select
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ from dataclasses import dataclass, replace
 
 # More than the kernel ever says; a program in ring 0 could write here without end.
 _LONGEST_LINE = 4096
+_LOOK_AGAIN_S = 0.01
 
 _EXEC = re.compile(r"exec ring=(?P<ring>[0-3]) syscall=(?P<syscall>trap|gate|lean)")
 _END = re.compile(r"(?P<kind>exit|signal) (?P<number>\d{1,3})")
@@ -102,6 +104,12 @@ class ReportPort:
         with self._changed:
             return self._report
 
+    def catch_up(self) -> None:
+        """Wait until all is read that the machine has written so far."""
+        with self._changed:
+            while not self._closed and select.select([self._stream], [], [], 0)[0]:
+                self._changed.wait(_LOOK_AGAIN_S)
+
     def wait_closed(self, timeout_s: float) -> None:
         """Wait until all is read, which takes the machine's end."""
         with self._changed:
@@ -118,27 +126,28 @@ class ReportPort:
 
     def _drain(self) -> None:
         try:
-            while data := self._receive():
-                self._take(data)
+            # What has come is either still in the socket or part of the report: :meth:`catch_up` relies on it.
+            while self._receive(1, socket.MSG_PEEK):
+                with self._changed:
+                    self._take(self._receive(4096))
+                    self._changed.notify_all()
         finally:
             with self._changed:
                 self._end_line(self._partial)  # QEMU may end before the end of a line
                 self._closed = True
                 self._changed.notify_all()
 
-    def _receive(self) -> bytes:
+    def _receive(self, size: int, flags: int = 0) -> bytes:
         try:
-            return self._stream.recv(4096)
+            return self._stream.recv(size, flags)
         except OSError:
             return b""
 
     def _take(self, data: bytes) -> None:
         *ended, rest = (self._partial + data).split(b"\n")
-        with self._changed:
-            for line in ended:
-                self._end_line(line)
-            self._partial = rest[:_LONGEST_LINE]
-            self._changed.notify_all()
+        for line in ended:
+            self._end_line(line)
+        self._partial = rest[:_LONGEST_LINE]
 
     def _end_line(self, line: bytes) -> None:
         text = line[:_LONGEST_LINE].decode("ascii", errors="replace").rstrip("\r")

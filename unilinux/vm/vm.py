@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.vm.console import Console, Line
-from unilinux.vm.diagnosis import hint_for, judge, lost_reason, said_started
+from unilinux.vm.diagnosis import hint_for, said_started
+from unilinux.vm.ending import Ending
 from unilinux.vm.engine import Boot, Engine, Guest
 from unilinux.vm.evidence import in_use, write_boot_file
-from unilinux.vm.footprint import require_memory, silent_shortage
+from unilinux.vm.footprint import require_memory
 from unilinux.vm.log import CappedLog
-from unilinux.vm.outcome import End, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
+from unilinux.vm.outcome import End, Lost, Outcome, Ready, Timeout
 from unilinux.vm.report import Report, ReportPort, Started
 
 if TYPE_CHECKING:  # it brings asyncio
@@ -35,8 +36,7 @@ STOP_KEYS: Mapping[str, bytes] = MappingProxyType({"SIGINT": b"\x03", "SIGQUIT":
 
 _TAIL_LINES = 20
 _LAUNCH_TIMEOUT_S = 60.0  # QEMU takes 0.03 s on an idle host
-_PANIC_GRACE_S = 10.0  # a panic restarts the machine at once, which ends QEMU
-_END_GRACE_S = 10.0  # from the end of the console to the end of QEMU
+_END_GRACE_S = 10.0  # from the end of the guest to that of the engine
 
 # An unfinished line is one that a program leaves so, a prompt, when the guest does nothing more: it waits
 # at two looks at it, with nothing written between. A guest that is never idle has written its line by then.
@@ -69,7 +69,6 @@ class Vm:
         from unilinux.vm.qmp import Qmp
 
         began = self._began = time.monotonic()
-        self._kernel_end = kernel_end
         self.boot = boot
         self.guest = guest
         self._engine = engine
@@ -90,7 +89,7 @@ class Vm:
             for part in reversed(made):
                 part.close()
             raise
-        self._end: End | None = None
+        self._ending = Ending(boot, guest, kernel_end, console=self.console, report=self._report, qmp=self._qmp)
         self._is_killed = False
         self._releases = ExitStack()
         self._closing = threading.Lock()
@@ -146,7 +145,7 @@ class Vm:
     @property
     def end(self) -> End | None:
         """How the machine ended, as far as that was noticed."""
-        return self._end
+        return self._ending.end
 
     @property
     def report(self) -> Report:
@@ -204,12 +203,14 @@ class Vm:
         except re.error as error:
             raise UsageError(f"{pattern!r} is not a regular expression: {error}") from error
         deadline = time.monotonic() + timeout_s
-        while (line := self.console.find(wanted, deadline=deadline, start=start, until=self._has_panicked)) is not None:
+        while (
+            line := self.console.find(wanted, deadline=deadline, start=start, until=self._ending.has_panicked)
+        ) is not None:
             if line.ended or self._is_left_unfinished(line, deadline):
                 return Ready(line.text, line.seconds)
             if time.monotonic() >= deadline:
                 break
-        return self._ended(deadline) or self._overdue(timeout_s, f"the line {pattern!r}")
+        return self._ending.ended(deadline) or self._ending.overdue(timeout_s, f"the line {pattern!r}")
 
     def expect(self, pattern: str, *, timeout_s: float, start: int = 0) -> Ready:
         """As :meth:`watch`, for those who can do nothing about another outcome.
@@ -233,19 +234,27 @@ class Vm:
             return not self.report.has_init and said_started(text, 0.0) is not None
 
         def is_told() -> bool:
-            return self.report.started is not None or self._has_panicked()
+            return self.report.started is not None or self._ending.has_panicked()
 
-        line = self.console.find(said, deadline=deadline, until=is_told)
-        if (started := self.report.started) is None and line is not None:
-            started = said_started(line.text, line.seconds)
-        return started or self._ended(deadline) or self._overdue(timeout_s, "the start of the application")
+        while True:
+            line = self.console.find(said, deadline=deadline, until=is_told)
+            # What the kernel reported before that line was written has come, but is perhaps not read.
+            self._report.catch_up()
+            started = self.report.started
+            if started is None and line is not None and not self.report.has_init:
+                started = said_started(line.text, line.seconds)
+            if started is not None:
+                return started
+            if line is None:
+                awaited = "the start of the application"
+                return self._ending.ended(deadline) or self._ending.overdue(timeout_s, awaited)
 
     def wait(self, *, timeout_s: float | None, awaited: str = "the end of the machine") -> Timeout | End:
         """Wait until the machine ends by itself."""
         limit_s = math.inf if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit_s
-        self.console.wait_closed(deadline, until=self._has_panicked)
-        return self._ended(deadline) or self._overdue(limit_s, awaited)
+        self.console.wait_closed(deadline, until=self._ending.has_panicked)
+        return self._ending.ended(deadline) or self._ending.overdue(limit_s, awaited)
 
     def send(self, data: bytes) -> None:
         """Type on the console."""
@@ -271,9 +280,9 @@ class Vm:
 
     def kill(self) -> None:
         """End the machine at once; one that has ended is fine."""
-        self._is_killed = self._is_killed or (self._end is None and not self.console.closed)
+        self._is_killed = self._is_killed or (self.end is None and not self.console.closed)
         self.guest.kill()
-        self._conclude()
+        self._ending.conclude()
 
     def failure(self, outcome: Outcome) -> BootError:
         """An error that tells of an unwelcome outcome, with the end of the console."""
@@ -315,9 +324,6 @@ class Vm:
             if self.guest.wait(_END_GRACE_S) is None:
                 raise
 
-    def _has_panicked(self) -> bool:
-        return self.report.panic is not None
-
     def _is_left_unfinished(self, line: Line, deadline: float) -> bool:
         idle = 0
         for _ in range(_BUSY_LOOKS):
@@ -332,40 +338,6 @@ class Vm:
                 break
         return self.console.is_still(line, 0.0)
 
-    def _ended(self, deadline: float) -> End | None:
-        """The end of the machine, if there is one or the kernel reports that one is near."""
-        if self._end is None and not self.console.closed:
-            soon = min(deadline, time.monotonic() + _PANIC_GRACE_S)
-            if not (self._has_panicked() and self.console.wait_closed(soon)):
-                return None
-        return self._conclude()
-
-    def _overdue(self, timeout_s: float, awaited: str) -> Timeout | Panic | OutOfMemory:
-        report = self.report
-        if report.panic is not None:
-            return Panic(report.panic)
-        return self._silent_shortage() or Timeout(timeout_s, awaited)
-
-    def _silent_shortage(self) -> OutOfMemory | None:
-        return None if self.console.lines() or self.report.has_init else silent_shortage(self.boot, self._kernel_end)
-
-    def _conclude(self) -> End:
-        """How the machine ended; to be called when it has, or is about to."""
-        if self._end is None:
-            returncode = self.guest.wait(_END_GRACE_S)
-            self.console.wait_closed(time.monotonic() + _END_GRACE_S)
-            self._qmp.wait_closed(_END_GRACE_S)
-            self._report.wait_closed(_END_GRACE_S)
-            shutdown = (self._qmp.event("SHUTDOWN") or {}).get("reason")
-            restarted = shutdown == "guest-reset"
-            memory_mib = self.boot.machine.spec.memory_mib
-            self._end = (
-                judge(self.report, self._texts(), memory_mib, restarted=restarted)
-                or (self._silent_shortage() if restarted else None)
-                or Lost(returncode, lost_reason(returncode, shutdown))
-            )
-        return self._end
-
     def _texts(self) -> tuple[str, ...]:
         return tuple(line.text for line in self.console.lines())
 
@@ -376,6 +348,6 @@ class Vm:
             version=self._qmp.version,
             seconds=self.elapsed_s,
             report=self.report,
-            outcome=self._end,
+            outcome=self.end,
             killed=self._is_killed,
         )
