@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from pathlib import PurePosixPath
@@ -48,6 +49,9 @@ class Build(Model):
 
     steps: tuple[str, ...] = Field(min_length=1)
 
+
+STICKY = 0o1777
+"""The mode of a folder in which everybody may make files, and remove his own."""
 
 INIT_PATH = "/init"
 """The first program of each image."""
@@ -110,9 +114,14 @@ class File(Model):
 
     @property
     def permissions(self) -> int:
-        """The mode bits: as given, else 0755 for folders and built files, 0644 for the others."""
+        """The mode bits: as given, else 0755 for folders and built files, 0644 for the others.
+
+        Folders in which everybody may make files have 1777 as everywhere: ``/tmp``, ``/var/tmp``, ``/dev/shm``.
+        """
         if self.mode is not None:
             return int(self.mode, 8)
+        if self.directory and self.path in ("/tmp", "/var/tmp", "/dev/shm"):
+            return STICKY
         return 0o755 if self.directory or self.build is not None else 0o644
 
 
@@ -202,6 +211,18 @@ class Run(Model):
     def mount_points(self) -> tuple[Mount, ...]:
         """The mounts in the order in which init makes them."""
         return tuple(Mount.parse(text) for text in self.mounts)
+
+
+def standard_streams(run: Run) -> Mapping[str, str]:
+    """The links below ``/dev`` by which a program opens its standard streams once more, with their targets.
+
+    ``/proc`` knows what they are. Without it they are the console, as they are for the application when it starts.
+    """
+    names = ("stdin", "stdout", "stderr")
+    if any(mount.kind == "proc" and mount.target == "/proc" for mount in run.mount_points):
+        links = {f"/dev/{name}": f"/proc/self/fd/{number}" for number, name in enumerate(names)}
+        return {"/dev/fd": "/proc/self/fd", **links}
+    return {f"/dev/{name}": "console" for name in names}
 
 
 class Manifest(Model):

@@ -9,7 +9,7 @@ from typing import Any
 
 from unilinux.app.built import TRAP, Built
 from unilinux.app.catalogue import App
-from unilinux.app.manifest import INIT_PATH
+from unilinux.app.manifest import INIT_PATH, STICKY, standard_streams
 from unilinux.app.manifest import File as Listed
 from unilinux.app.render import render
 from unilinux.core.errors import BuildError, ManifestError
@@ -18,9 +18,12 @@ from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.elf.file import is_elf
 from unilinux.sources.folder import entries_of
 
-# Enough for an application that runs without devtmpfs; numbers from the kernel's Documentation/admin-guide/devices.txt.
+# What every Unix program takes for granted. Numbers of devices are from the kernel's
+# Documentation/admin-guide/devices.txt. An image without devtmpfs gets on with these.
+# Whom the application becomes when it gives up root may still write to the console: so the mode of that.
 _DEVICES = (
-    Device("/dev/console", "c", 5, 1, 0o600),
+    Device("/dev/console", "c", 5, 1, 0o622),
+    Device("/dev/full", "c", 1, 7, 0o666),
     Device("/dev/null", "c", 1, 3, 0o666),
     Device("/dev/random", "c", 1, 8, 0o666),
     Device("/dev/tty", "c", 5, 0, 0o666),
@@ -29,9 +32,15 @@ _DEVICES = (
     Device("/dev/zero", "c", 1, 5, 0o666),
 )
 _ACCOUNTS = (
-    File("/etc/group", b"root:x:0:\nnogroup:x:65534:\n"),
+    # Both names of the group without rights are in use: Debian's, and that of servers' own defaults.
+    File("/etc/group", b"root:x:0:\nnogroup:x:65534:\nnobody:x:65534:\n"),
     File("/etc/passwd", b"root:x:0:0:root:/:\nnobody:x:65534:65534:nobody:/:\n"),
 )
+
+
+# Files of some seconds' life, and process numbers; for shm_open().
+_FOLDERS = (Directory("/dev/shm", STICKY), Directory("/run"), Directory("/tmp", STICKY))
+_VAR_RUN = Symlink("/var/run", "../run")
 
 
 def root_files(
@@ -58,15 +67,24 @@ def root_files(
         for listed in app.manifest.files
         for entry in _owned(_entries(app, listed, Built(built.path), way_of(listed), memory_mib), listed)
     ]
-    general: list[Entry] = [File(INIT_PATH, init.path / "init", 0o755), *_DEVICES, *_ACCOUNTS]
-    general += [Directory(mount.target) for mount in app.manifest.run.mount_points]
+    general: list[Entry] = [File(INIT_PATH, init.path / "init", 0o755), *_DEVICES, *_ACCOUNTS, *_FOLDERS, _VAR_RUN]
+    general += [Symlink(path, target) for path, target in standard_streams(app.manifest.run).items()]
+    known = {entry.path for entry in general}
+    general += [Directory(mount.target) for mount in app.manifest.run.mount_points if mount.target not in known]
     if app.manifest.run.network:
         general.append(File("/etc/resolv.conf", f"nameserver {nameserver}\n".encode()))
         general.append(File("/etc/hosts", f"127.0.0.1 localhost {app.manifest.run.hostname}\n".encode()))
     given = {entry.path for entry in own}
     if INIT_PATH in given:
         raise ManifestError(f"{app.path}: files: {INIT_PATH} is the program of UniLinux that starts the application")
-    tree = Tree.of([*own, *(entry for entry in general if entry.path not in given)])
+    # What the manifest has takes the place of ours; below a link or file of its own nothing of ours can be.
+    closed = {entry.path for entry in own if not isinstance(entry, Directory)}
+    ours = [
+        entry
+        for entry in general
+        if entry.path not in given and not any(str(above) in closed for above in PurePosixPath(entry.path).parents)
+    ]
+    tree = Tree.of([*own, *ours])
     _require_folder(app, tree)
     return tree
 

@@ -19,9 +19,37 @@ def test_plan_holds_the_run_table(make_app: MakeApp) -> None:
     assert "#define PLAN_OPEN_FILES\t1024" in plan
     assert "#define PLAN_NETWORK\t1" in plan
     assert '#define PLAN_CWD\t"/tmp"' in plan
-    assert '{ "proc", "/proc" },\n\t{ "tmpfs", "/tmp" },\n\t{ 0, 0 }' in plan
+    assert '{ .path = "/proc", .type = "proc" },\n\t{ .path = "/tmp", .type = "tmpfs" },\n\t{ 0 }' in plan
     assert '\t"/bin/toy",\n\t"-c",\n\t"/etc/toy.conf",\n\t0\n' in plan
     assert '\t"A=\\0421\\042",\n\t"B=2",\n\t0\n' in plan
+
+
+def actions(plan: str) -> list[str]:
+    text = plan.partition("plan_actions[] = {\n")[2].partition("\n};")[0]
+    return [line.strip(" {},\t") for line in text.splitlines()][:-1]
+
+
+def test_a_mounted_dev_gets_what_programs_take_for_granted(make_app: MakeApp) -> None:
+    plan = init_plan(make_app('["proc", "tmpfs:/tmp"]', '["devtmpfs"]'))
+    assert actions(plan) == [
+        '.path = "/dev", .type = "devtmpfs"',
+        '.path = "/dev/shm", .mode = 01777',
+        '.path = "/dev/stdin", .target = "console"',
+        '.path = "/dev/stdout", .target = "console"',
+        '.path = "/dev/stderr", .target = "console"',
+    ]
+    plan = init_plan(make_app('["proc", "tmpfs:/tmp"]', '["devtmpfs", "proc"]'))
+    assert '.path = "/dev/fd", .target = "/proc/self/fd"' in actions(plan)
+    assert '.path = "/dev/stdout", .target = "/proc/self/fd/1"' in actions(plan)
+
+
+def test_a_mount_below_a_mount_finds_its_folder(make_app: MakeApp) -> None:
+    plan = init_plan(make_app('["proc", "tmpfs:/tmp"]', '["tmpfs:/tmp", "tmpfs:/tmp/a"]'))
+    assert actions(plan) == [
+        '.path = "/tmp", .type = "tmpfs"',
+        '.path = "/tmp/a", .mode = 0755',
+        '.path = "/tmp/a", .type = "tmpfs"',
+    ]
 
 
 def test_string_that_c_cannot_hold_is_refused(make_app: MakeApp) -> None:

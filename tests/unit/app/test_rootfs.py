@@ -11,8 +11,8 @@ from unilinux.app.catalogue import App
 from unilinux.app.rootfs import root_files
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
-from unilinux.core.tree import Device, Directory, File
-from unilinux.image.entry import Entry
+from unilinux.core.tree import Device, Directory, Entry, File, Symlink
+from unilinux.image.entry import Entry as KernelEntry
 
 DNS = "192.0.2.53"
 
@@ -32,13 +32,49 @@ def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, O
         entry.path: entry for entry in root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS).entries
     }
     assert list(entries) == sorted(entries)
-    assert entries["/dev/console"] == Device("/dev/console", "c", 5, 1, 0o600)
+    assert entries["/dev/console"] == Device("/dev/console", "c", 5, 1, 0o622)
     assert entries["/etc/toy.conf"] == File("/etc/toy.conf", b"toy has 2 workers and 32 MiB\n")
     assert entries["/etc/resolv.conf"] == File("/etc/resolv.conf", f"nameserver {DNS}\n".encode())
-    assert entries["/tmp"] == Directory("/tmp")
+    assert entries["/tmp"] == Directory("/tmp", 0o1777)
     assert entries["/bin"] == Directory("/bin")
     assert entries["/bin/toy"] == File("/bin/toy", outputs[0].path / "toy", 0o755)
     assert entries["/init"] == File("/init", outputs[1].path / "init", 0o755)
+
+
+def test_what_every_unix_program_takes_for_granted(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    def entries(old: str = "", new: str = "") -> dict[str, Entry]:
+        tree = root_files(make_app(old, new), built=outputs[0], init=outputs[1], nameserver=DNS)
+        return {entry.path: entry for entry in tree.entries}
+
+    found = entries()
+    devices = {"console", "full", "null", "random", "tty", "urandom", "zero"}
+    assert devices <= {path.removeprefix("/dev/") for path, entry in found.items() if isinstance(entry, Device)}
+    assert found["/dev/shm"] == Directory("/dev/shm", 0o1777)
+    assert found["/dev/stdout"] == Symlink("/dev/stdout", "/proc/self/fd/1")
+    assert found["/dev/fd"] == Symlink("/dev/fd", "/proc/self/fd")
+    assert found["/run"] == Directory("/run")
+    assert found["/var/run"] == Symlink("/var/run", "../run")
+    bare = entries('mounts = ["proc", "tmpfs:/tmp"]\n')
+    assert bare["/dev/stdout"] == Symlink("/dev/stdout", "console")
+    assert "/dev/fd" not in bare
+    assert bare["/tmp"] == Directory("/tmp", 0o1777)
+    own = entries('path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/dev/stdout"\nsymlink = "null"')
+    assert own["/dev/stdout"] == Symlink("/dev/stdout", "null")
+
+
+def test_nothing_of_ours_is_below_a_link_of_the_manifest(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    app = make_app('path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/var"\nsymlink = "tmp"')
+    paths = {entry.path for entry in root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS).entries}
+    assert "/var" in paths
+    assert "/var/run" not in paths
+
+
+def test_a_folder_for_everybody_has_the_usual_mode(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    old = 'path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"'
+    for mode, more in ((0o1777, ""), (0o700, '\nmode = "0700"')):
+        app = make_app(old, f'path = "/var/tmp"\ndirectory = true{more}')
+        tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        assert Directory("/var/tmp", mode) in tree.entries
 
 
 def test_templates_see_the_memory_that_the_user_asks_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
@@ -92,7 +128,7 @@ def test_each_program_has_its_own_way_into_the_kernel(make_app: MakeApp, outputs
     (built.path / "toy").write_bytes(b"\x7fELF by trap")
     (built.path / ".gate").mkdir()
     (built.path / ".gate/toy").write_bytes(b"\x7fELF by gate")
-    entry = Entry(ring=0, syscall="lean")
+    entry = KernelEntry(ring=0, syscall="lean")
 
     def program(app: App) -> File:
         tree = root_files(app, built=built, init=init, nameserver=DNS, way_of=entry.way_of)

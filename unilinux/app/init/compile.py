@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.app.catalogue import App
+from unilinux.app.manifest import STICKY, Run, standard_streams
 from unilinux.app.render import render
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
@@ -75,11 +77,34 @@ def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
             "open_files": settings.open_files,
             "network": settings.network,
             "cwd": settings.cwd,
-            "mounts": settings.mount_points,
+            "actions": _actions(settings),
             "argv": settings.argv,
             "env": settings.env,
         },
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Action:
+    """A mount of a ``kind``, else a link to a ``target``, else a folder with a ``mode``."""
+
+    path: str
+    kind: str = ""
+    target: str = ""
+    mode: int = 0
+
+
+def _actions(settings: Run) -> tuple[_Action, ...]:
+    """The mounts in their order, with what a mounted file system lacks of what the image has at that place."""
+    actions: list[_Action] = []
+    for mount in settings.mount_points:
+        if any(action.kind and mount.target.startswith(f"{action.path.rstrip('/')}/") for action in actions):
+            actions.append(_Action(path=mount.target, mode=0o755))
+        actions.append(_Action(path=mount.target, kind=mount.kind))
+        if mount.kind == "devtmpfs" and mount.target == "/dev":
+            actions.append(_Action(path="/dev/shm", mode=STICKY))
+            actions += (_Action(path=path, target=target) for path, target in standard_streams(settings).items())
+    return tuple(actions)
 
 
 def _compile(space: Workspace, plan: str, source: Path, nolibc: Path, headers: Path) -> None:

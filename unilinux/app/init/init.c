@@ -33,9 +33,12 @@ struct file_limit {
 	unsigned long long maximum;
 };
 
-struct mount_point {
+/* Mounts a file system of a type; or makes a link to a target; or a folder with a mode. */
+struct action {
+	const char *path;
 	const char *type;
 	const char *target;
+	int mode;
 };
 
 #include "plan.h"
@@ -100,14 +103,22 @@ static void take_terminal(void)
 		close(fd);
 }
 
-static void mount_all(void)
+/* A folder or link that is there already is as good. */
+static void prepare_files(void)
 {
-	const struct mount_point *point;
+	const struct action *action;
 
-	for (point = plan_mounts; point->type; point++) {
-		if (mount(point->type, point->target, point->type, 0, NULL)) {
-			complain("mount", point->target, errno);
-			exit(SETUP_FAILED);
+	for (action = plan_actions; action->path; action++) {
+		if (action->type) {
+			if (mount(action->type, action->path, action->type, 0, NULL)) {
+				complain("mount", action->path, errno);
+				exit(SETUP_FAILED);
+			}
+		} else if (action->target) {
+			symlink(action->target, action->path);
+		} else {
+			mkdir(action->path, 0);
+			chmod(action->path, action->mode); /* the umask has no say */
 		}
 	}
 }
@@ -187,7 +198,7 @@ int main(int argc, char **argv, char **envp)
 {
 	(void)argc;
 	(void)argv;
-	mount_all();
+	prepare_files();
 	take_terminal();
 	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), current_entry(envp));
 	set_hostname();
