@@ -34,9 +34,11 @@ class ConsoleCheck(Model):
     A line counts when it is whole. A prompt, which has no end of line, counts when the guest waits for input.
     """
 
-    kind: Literal["console"]
-    pattern: str
-    timeout_s: float = Field(default=30.0, gt=0)
+    kind: Literal["console"] = Field(description="this kind of check", examples=["console"])
+    pattern: str = Field(
+        description="a regular expression that is found in a whole line of the console", examples=["^server: ready"]
+    )
+    timeout_s: float = Field(default=30.0, gt=0, description="how many seconds the line may take", examples=[10.0])
 
     @field_validator("pattern")
     @classmethod
@@ -47,26 +49,32 @@ class ConsoleCheck(Model):
 class ExitCheck(Model):
     """The application ends by itself with this status."""
 
-    kind: Literal["exit"]
-    status: int = Field(default=0, ge=0, le=255)
+    kind: Literal["exit"] = Field(description="this kind of check", examples=["exit"])
+    status: int = Field(default=0, ge=0, le=255, description="the exit status", examples=[0])
 
 
 class TcpCheck(Model):
     """A connection to the port is accepted."""
 
-    kind: Literal["tcp"]
-    port: Port
+    kind: Literal["tcp"] = Field(description="this kind of check", examples=["tcp"])
+    port: Port = Field(description="one of `run.ports`", examples=[80])
 
 
 class HttpCheck(Model):
     """A request gets this status and a body in which ``body`` (a regular expression) is found."""
 
-    kind: Literal["http"]
-    port: Port
-    path: str = "/"
-    method: Literal["GET", "HEAD"] = "GET"
-    status: int = Field(default=200, ge=100, le=599)
-    body: str | None = None
+    kind: Literal["http"] = Field(description="this kind of check", examples=["http"])
+    port: Port = Field(description="one of `run.ports`", examples=[80])
+    path: str = Field(
+        default="/",
+        description="the path that is asked for, with `%XX` for other characters than printable ASCII",
+        examples=["/index.html"],
+    )
+    method: Literal["GET", "HEAD"] = Field(default="GET", description="the method of the request", examples=["HEAD"])
+    status: int = Field(default=200, ge=100, le=599, description="the status of the answer", examples=[404])
+    body: str | None = Field(
+        default=None, description="a regular expression that is found in the answer's body", examples=["Welcome"]
+    )
 
     @field_validator("path")
     @classmethod
@@ -85,7 +93,7 @@ class HttpCheck(Model):
 
 
 class _Dialogue(Model):
-    port: Port
+    port: Port = Field(description="one of `run.ports`", examples=[80])
 
     @model_validator(mode="after")
     def _replies_match(self) -> _Dialogue:
@@ -98,17 +106,23 @@ class _Dialogue(Model):
 class RespCheck(_Dialogue):
     """Redis commands, each as words, and the replies they get, as text without RESP's framing: ``PONG``, ``1``."""
 
-    kind: Literal["resp"]
-    commands: tuple[tuple[str, ...], ...] = Field(min_length=1)
-    replies: tuple[str, ...]
+    kind: Literal["resp"] = Field(description="this kind of check", examples=["resp"])
+    commands: tuple[tuple[str, ...], ...] = Field(
+        min_length=1, description="commands, each as a list of words", examples=[[["PING"], ["SET", "key", "value"]]]
+    )
+    replies: tuple[str, ...] = Field(description="the reply to each, as text", examples=[["PONG", "OK"]])
 
 
 class MemcachedCheck(_Dialogue):
     """Lines of memcached's text protocol and their replies, joined by ``\\r\\n`` where there are several lines."""
 
-    kind: Literal["memcached"]
-    commands: tuple[str, ...] = Field(min_length=1)
-    replies: tuple[str, ...]
+    kind: Literal["memcached"] = Field(description="this kind of check", examples=["memcached"])
+    commands: tuple[str, ...] = Field(
+        min_length=1,
+        description="commands, each as the text that is sent, without the last line's end",
+        examples=[["get greeting"]],
+    )
+    replies: tuple[str, ...] = Field(description="the reply to each", examples=[["END"]])
 
 
 Check = Annotated[

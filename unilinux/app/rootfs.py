@@ -9,9 +9,10 @@ from typing import Any
 
 from unilinux.app.built import TRAP, Built
 from unilinux.app.catalogue import App
-from unilinux.app.manifest import INIT_PATH, STICKY, standard_streams
-from unilinux.app.manifest import File as Listed
+from unilinux.app.files import INIT_PATH, STICKY
+from unilinux.app.files import File as Listed
 from unilinux.app.render import render
+from unilinux.app.run import standard_streams
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from unilinux.app.built import GATE, TRAP
-from unilinux.app.manifest import File
+from unilinux.app.files import File
 from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import UsageError
 from unilinux.core.suggest import unknown

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.app.built import Built
-from unilinux.app.manifest import INIT_PATH
+from unilinux.app.files import INIT_PATH
 from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
 from unilinux.core.events import Progress

@@ -38,9 +38,13 @@ from unilinux.kconfig.wish import Layer
 class MachineDefaults(Model):
     """What a profile says of the machine; None where it says nothing. Memory in MiB."""
 
-    target: str | None = None
-    memory_mib: int | None = None
-    cpus: int | None = None
+    target: str | None = Field(
+        default=None, description="what is booted and on which board, as `--machine` names it", examples=["q35"]
+    )
+    memory_mib: int | None = Field(
+        default=None, description="the least memory in MiB that a machine gets", examples=[128]
+    )
+    cpus: int | None = Field(default=None, description="how many processors it has", examples=[2])
 
     def over(self, other: MachineDefaults) -> MachineDefaults:
         """These values, and ``other``'s where there is none."""
@@ -51,10 +55,32 @@ class MachineDefaults(Model):
 class EntryDefaults(Model):
     """How applications run and enter the kernel unless the user says otherwise; None where the profile says nothing."""
 
-    ring: Literal[0, 3] | None = None
-    syscall: Literal["trap", "gate", "lean"] | None = None
-    syscalls: Literal["all", "used"] | None = None
-    privileged: Literal["warn", "refuse"] | None = None
+    ring: Literal[0, 3] | None = Field(
+        default=None,
+        description="the privilege level that programs run at: 0 that of the kernel, 3 the usual one",
+        examples=[0],
+    )
+    syscall: Literal["trap", "gate", "lean"] | None = Field(
+        default=None,
+        description=(
+            "how programs enter the kernel: by the SYSCALL instruction (`trap`), by a function call (`gate`), or "
+            "by one with a shorter path behind it (`lean`)"
+        ),
+        examples=["lean"],
+    )
+    syscalls: Literal["all", "used"] | None = Field(
+        default=None,
+        description="which system calls the kernel has: `all`, or those that are `used` by the image's programs",
+        examples=["used"],
+    )
+    privileged: Literal["warn", "refuse"] | None = Field(
+        default=None,
+        description=(
+            "what is done about privileged instructions in an application for ring 0: `warn` of them, or `refuse`"
+            " to build it"
+        ),
+        examples=["refuse"],
+    )
 
     def over(self, other: EntryDefaults) -> EntryDefaults:
         """These values, and ``other``'s where there is none."""
@@ -66,13 +92,33 @@ class ProfileDocument(Model):
     """A profile's file, as it is written."""
 
     # Named so in the file; BaseModel has a deprecated method of that name.
-    version_of_schema: Literal[1] = Field(alias="schema")
-    summary: str
-    extends: str | None = None
-    cmdline: tuple[str, ...] = ()
-    machine: MachineDefaults = MachineDefaults()
-    entry: EntryDefaults = EntryDefaults()
-    kernel: TextTable = Field(default_factory=dict)
+    version_of_schema: Literal[1] = Field(alias="schema", description="the version of this format", examples=[1])
+    summary: str = Field(description="one line for lists", examples=["For tests"])
+    extends: str | None = Field(
+        default=None, description="another profile, whose values hold where this one says nothing", examples=["tiny"]
+    )
+    cmdline: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "words for the kernel's command line, behind those of the extended profile; `sysctl.NAME=VALUE` sets "
+            "a sysctl if the kernel has PROC_SYSCTL"
+        ),
+        examples=[["quiet"]],
+    )
+    machine: MachineDefaults = Field(
+        default=MachineDefaults(), description="the machine unless the user says otherwise"
+    )
+    entry: EntryDefaults = Field(
+        default=EntryDefaults(), description="how applications run and enter the kernel unless the user says otherwise"
+    )
+    kernel: TextTable = Field(
+        default_factory=dict,
+        description=(
+            'Kconfig symbols, without `CONFIG_`, and their values; `[kernel."6.12"]` for one kernel. A comment '
+            "behind a value is shown as its reason"
+        ),
+        examples=[{"INET": "y"}],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

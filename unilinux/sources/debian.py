@@ -19,23 +19,26 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Tarball(Model):
     """An upstream tarball out of a Debian source package."""
 
-    package: str = Field(description="the name of Debian's source package")
-    file: str = Field(description="one of the files of that package, such as nginx_1.22.1.orig.tar.gz")
-    sha256: Sha256 = Field(description="the SHA-256 of that file, in hexadecimal")
+    package: str = Field(description="the name of Debian's source package", examples=["nginx"])
+    file: str = Field(description="one of the files of that package", examples=["nginx_1.22.1.orig.tar.gz"])
+    sha256: Sha256 = Field(
+        description="the SHA-256 of that file, in hexadecimal",
+        examples=["9ebb333a9e82b952acd3e2b4aeb1d4ff6406f72491bab6cd9fe69f0dea737f31"],
+    )
 
 
 class ExtraTarball(Tarball):
     """A further tarball, unpacked to ``./name`` inside the build folder."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")] = Field(
-        description="the folder that it is unpacked to, inside the source"
+        description="the folder that it is unpacked to, inside the source", examples=["zlib"]
     )
 
 
 class DebianSource(Tarball, BesideFiles, Source):
     """A Debian source package: its tarball becomes the build folder."""
 
-    kind: Literal["debian"]
+    kind: Literal["debian"] = Field(description="this kind of source", examples=["debian"])
     extra: tuple[ExtraTarball, ...] = Field(default=(), description="further tarballs")
 
     def obtain(self, folder: Path, fetcher: Fetcher) -> Materials:

@@ -16,7 +16,9 @@ class BesideFiles(Model):
     """The key ``files``, for kinds of source that take some from beside ``app.toml``."""
 
     files: tuple[str, ...] = Field(
-        default=(), description="files and folders beside app.toml, copied under the same names"
+        default=(),
+        description="files and folders beside `app.toml`, copied under the same names",
+        examples=[["compat/queue.h"]],
     )
 
     @field_validator("files")
@@ -42,9 +44,11 @@ class BesideFiles(Model):
 class LocalSource(BesideFiles, Source):
     """Files beside ``app.toml``, and nothing else."""
 
-    kind: Literal["local"]
+    kind: Literal["local"] = Field(description="this kind of source", examples=["local"])
     files: tuple[str, ...] = Field(
-        min_length=1, description="files and folders beside app.toml, copied under the same names"
+        min_length=1,
+        description="files and folders beside `app.toml`, copied under the same names",
+        examples=[["server.c"]],
     )
 
     def obtain(self, folder: Path, fetcher: Fetcher) -> Materials:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.app.conftest import MakeApp
-from unilinux.app.manifest import Mount
+from unilinux.app.run import Mount
 from unilinux.core.errors import ManifestError
 
 

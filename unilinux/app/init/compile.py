@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.app.catalogue import App
-from unilinux.app.manifest import STICKY, Run, standard_streams
+from unilinux.app.files import STICKY
 from unilinux.app.render import render
+from unilinux.app.run import Run, standard_streams
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.files import write_atomically

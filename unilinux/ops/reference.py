@@ -1,0 +1,158 @@
+"""The reference of manifests and profiles, written from the models that validate them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from unilinux.app import checks
+from unilinux.app.files import File
+from unilinux.app.manifest import Build, Manifest
+from unilinux.app.run import Run
+from unilinux.core.document import Model
+from unilinux.core.reference import keys_table, summary_of
+from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument
+from unilinux.sources.debian import ExtraTarball
+from unilinux.sources.registry import KINDS
+
+CHECKS: tuple[type[Model], ...] = (
+    checks.ConsoleCheck,
+    checks.ExitCheck,
+    checks.TcpCheck,
+    checks.HttpCheck,
+    checks.RespCheck,
+    checks.MemcachedCheck,
+)
+"""The kinds of checks, in the reference's order."""
+
+EXAMPLE_MANIFEST = """\
+schema = 1
+name = "server"
+summary = "Serves the time of day"
+version = "1"
+profile = "server"
+
+[source]
+kind = "local"
+files = ["server.c"]
+
+[build]
+steps = ["$CC $CFLAGS $LDFLAGS -o server server.c"]
+
+[[files]]
+path = "/bin/server"
+build = "server"
+
+[[files]]
+path = "/etc/server.conf"
+template = "server.conf.j2"
+mode = "0600"
+
+[vars]
+workers = 1
+
+[run]
+argv = ["/bin/server", "-f", "/etc/server.conf"]
+hostname = "server"
+mounts = ["proc", "tmpfs:/tmp"]
+memory_mib = 64
+network = true
+ports = [80]
+stop = "SIGINT"
+
+[kernel]
+EPOLL = "y" # its event loop
+
+[[verify]]
+kind = "http"
+port = 80
+body = "o'clock"
+"""
+
+EXAMPLE_PROFILE = """\
+schema = 1
+summary = "server on two CPUs, with system calls by the SYSCALL instruction"
+extends = "server"
+cmdline = ["sysctl.net.core.somaxconn=1024"]
+
+[machine]
+cpus = 2
+
+[entry]
+syscall = "trap"
+
+[kernel]
+PROC_SYSCTL = "y" # for the sysctl on the command line
+"""
+
+_NOTE = "<!-- Written from the models that validate these files. After a change: UNILINUX_UPDATE=1 ./x test --fast -->"
+
+_HOW_TO = """\
+## How to ask for
+
+- **more CPUs**: a profile with `cpus` in its `[machine]`, as below in [profiles.md](profiles.md#example); a manifest
+  has no say in it.
+- **another Kconfig value than the profile's**: a profile that `extends` it and says so. A manifest may add symbols,
+  but one that contradicts the profile is an error that names both places.
+- **system calls by the SYSCALL instruction**: `--syscall trap` for one build, `syscall = "trap"` in a profile's
+  `[entry]` for all of its images, or in `[[files]]` for a single program, such as one that wasn't linked by `$CC`.
+- **a sysctl**: `sysctl.NAME=VALUE` in a profile's `cmdline`, and `PROC_SYSCTL = "y"` in its `[kernel]`.
+- **a dynamic program**: its interpreter and all libraries in `[[files]]`; a build fails and names what is missing.
+- **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are
+  open to all users.
+- **a stop signal other than SIGINT and SIGQUIT, UDP ports**: not yet."""
+
+
+def reference() -> Mapping[str, str]:
+    """The files of the reference, by their names in ``docs/``."""
+    return MappingProxyType({"manifest.md": _manifest(), "profiles.md": _profiles()})
+
+
+def _manifest() -> str:
+    source = [_section(f'`[source]` of kind `"{_kind(kind)}"`', kind) for kind in KINDS]
+    proofs = [_section(f'`[[verify]]` of kind `"{_kind(check)}"`', check) for check in CHECKS]
+    return _page(
+        "Reference of app.toml",
+        "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file; `./x"
+        " apps` lists them, and what is wrong with one. Each key is listed here with an example. Paths in the "
+        "image are absolute, other paths are relative to the file's folder or to that of the build.",
+        [
+            _section("Top level", Manifest),
+            *source,
+            _section("`[[source.extra]]`", ExtraTarball),
+            _section("`[build]`", Build),
+            _section("`[[files]]`", File),
+            _section("`[run]`", Run),
+            *proofs,
+            "`[[workload]]` has the same kinds of checks as `[[verify]]`.",
+            _HOW_TO,
+            f"## Example\n\n```toml\n{EXAMPLE_MANIFEST}```",
+        ],
+    )
+
+
+def _profiles() -> str:
+    return _page(
+        "Reference of profiles",
+        "`configs/profiles/NAME.toml` says what kind of kernel and machine an application gets. `./x profiles` "
+        "lists them; a manifest names the one that is used unless `--profile` names another. Most new profiles "
+        "extend one that is there.",
+        [
+            _section("Top level", ProfileDocument),
+            _section("`[machine]`", MachineDefaults),
+            _section("`[entry]`", EntryDefaults),
+            f"## Example\n\n```toml\n{EXAMPLE_PROFILE}```",
+        ],
+    )
+
+
+def _section(title: str, model: type[Model]) -> str:
+    return f"## {title}\n\n{summary_of(model)}\n\n{keys_table(model)}"
+
+
+def _page(title: str, intro: str, sections: Iterable[str]) -> str:
+    return "\n\n".join([_NOTE, f"# {title}", intro, *sections]) + "\n"
+
+
+def _kind(model: type[Model]) -> str:
+    return str(model.model_json_schema()["properties"]["kind"]["const"])
