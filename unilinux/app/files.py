@@ -14,6 +14,9 @@ Owner = Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,9}):(0|[1-9]\d{0,9})$")]
 STICKY = 0o1777
 """The mode of a folder in which everybody may make files, and remove his own."""
 
+TERMINAL = 0o622
+"""The mode of the console: an application that gave up root may still open its standard output once more."""
+
 INIT_PATH = "/init"
 """The first program of each image."""
 

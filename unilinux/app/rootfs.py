@@ -9,7 +9,7 @@ from typing import Any
 
 from unilinux.app.built import TRAP, Built
 from unilinux.app.catalogue import App
-from unilinux.app.files import INIT_PATH, STICKY
+from unilinux.app.files import INIT_PATH, STICKY, TERMINAL
 from unilinux.app.files import File as Listed
 from unilinux.app.render import render
 from unilinux.app.run import standard_streams
@@ -21,14 +21,13 @@ from unilinux.sources.folder import entries_of
 
 # What every Unix program takes for granted. Numbers of devices are from the kernel's
 # Documentation/admin-guide/devices.txt. An image without devtmpfs gets on with these.
-# Whom the application becomes when it gives up root may still write to the console: so the mode of that.
 _DEVICES = (
-    Device("/dev/console", "c", 5, 1, 0o622),
+    Device("/dev/console", "c", 5, 1, TERMINAL),
     Device("/dev/full", "c", 1, 7, 0o666),
     Device("/dev/null", "c", 1, 3, 0o666),
     Device("/dev/random", "c", 1, 8, 0o666),
     Device("/dev/tty", "c", 5, 0, 0o666),
-    Device("/dev/ttyS0", "c", 4, 64, 0o600),
+    Device("/dev/ttyS0", "c", 4, 64, TERMINAL),
     Device("/dev/urandom", "c", 1, 9, 0o666),
     Device("/dev/zero", "c", 1, 5, 0o666),
 )

@@ -33,6 +33,8 @@ def test_a_mounted_dev_gets_what_programs_take_for_granted(make_app: MakeApp) ->
     plan = init_plan(make_app('["proc", "tmpfs:/tmp"]', '["devtmpfs"]'))
     assert actions(plan) == [
         '.path = "/dev", .type = "devtmpfs"',
+        '.path = "/dev/console", .mode = 0622',
+        '.path = "/dev/ttyS0", .mode = 0622',
         '.path = "/dev/shm", .mode = 01777',
         '.path = "/dev/stdin", .target = "console"',
         '.path = "/dev/stdout", .target = "console"',

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unilinux.app.catalogue import App
-from unilinux.app.files import STICKY
+from unilinux.app.files import STICKY, TERMINAL
 from unilinux.app.render import render
 from unilinux.app.run import Run, standard_streams
 from unilinux.core.command import run
@@ -78,7 +78,7 @@ def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
             "open_files": settings.open_files,
             "network": settings.network,
             "cwd": settings.cwd,
-            "actions": _actions(settings),
+            "actions": _actions(settings, f"/dev/{tty}"),
             "argv": settings.argv,
             "env": settings.env,
         },
@@ -87,7 +87,7 @@ def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Action:
-    """A mount of a ``kind``, else a link to a ``target``, else a folder with a ``mode``."""
+    """A mount of a ``kind``, else a link to a ``target``, else a ``mode`` for what is there, or for a new folder."""
 
     path: str
     kind: str = ""
@@ -95,7 +95,7 @@ class _Action:
     mode: int = 0
 
 
-def _actions(settings: Run) -> tuple[_Action, ...]:
+def _actions(settings: Run, tty: str) -> tuple[_Action, ...]:
     """The mounts in their order, with what a mounted file system lacks of what the image has at that place."""
     actions: list[_Action] = []
     for mount in settings.mount_points:
@@ -103,6 +103,7 @@ def _actions(settings: Run) -> tuple[_Action, ...]:
             actions.append(_Action(path=mount.target, mode=0o755))
         actions.append(_Action(path=mount.target, kind=mount.kind))
         if mount.kind == "devtmpfs" and mount.target == "/dev":
+            actions += (_Action(path=path, mode=TERMINAL) for path in ("/dev/console", tty))
             actions.append(_Action(path="/dev/shm", mode=STICKY))
             actions += (_Action(path=path, target=target) for path, target in standard_streams(settings).items())
     return tuple(actions)

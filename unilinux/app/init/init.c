@@ -33,7 +33,7 @@ struct file_limit {
 	unsigned long long maximum;
 };
 
-/* Mounts a file system of a type; or makes a link to a target; or a folder with a mode. */
+/* Mounts a file system of a type; or makes a link to a target; or sets the mode of what is there, or of a new folder. */
 struct action {
 	const char *path;
 	const char *type;
