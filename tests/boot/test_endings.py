@@ -57,14 +57,14 @@ def test_application_that_crashes(workshop: Workshop, boot_of: Boots) -> None:
 
 
 def test_application_that_cannot_start_says_why(workshop: Workshop, boot_of: Boots) -> None:
-    name = workshop.add("dangling", "int main(void) { return 0; }")
+    name = workshop.add("plain", "int main(void) { return 0; }")
     manifest = workshop.layout.apps / name / "app.toml"
     text = manifest.read_text()
-    extra = '[[files]]\npath = "/bin/gone"\nsymlink = "/nowhere"\n\n[run]'
-    manifest.write_text(text.replace("[run]", extra).replace('argv = ["/bin/dangling"]', 'argv = ["/bin/gone"]'))
+    extra = '[[files]]\npath = "/bin/data"\nbuild = "plain"\nmode = "0644"\n\n[run]'
+    manifest.write_text(text.replace("[run]", extra).replace('argv = ["/bin/plain"]', 'argv = ["/bin/data"]'))
     with Vm.start(boot_of(workshop.build(name)), ENGINE) as vm:
         outcome = vm.wait(timeout_s=60)
-    assert outcome == InitFailed(127, "cannot execute /bin/gone: No such file or directory")
+    assert outcome == InitFailed(126, "cannot execute /bin/data: Permission denied")
 
 
 def test_program_for_the_gate_on_a_kernel_without_one(workshop: Workshop, boot_of: Boots) -> None:
