@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from unilinux.redirect.flow import has_unknown, known_numbers, values_at
-from unilinux.redirect.graph import Door, Graph, Site
+from unilinux.redirect.graph import Call, Door, Graph, Site
 from unilinux.redirect.program import Function
 from unilinux.redirect.values import ARGUMENTS, UNKNOWN, Argument, State, Value
 
@@ -55,6 +55,14 @@ class _Search:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._states: dict[int, Mapping[int, State]] = {}
+        # By the address of the function: comparing functions compares their code.
+        self._places: dict[int, list[int]] = {}
+        self._callers: dict[int, list[Call]] = {}
+        for site in graph.sites:
+            self._places.setdefault(site.function.address, []).append(site.address)
+        for call in graph.calls:
+            self._places.setdefault(call.function.address, []).append(call.address)
+            self._callers.setdefault(call.callee.address, []).append(call)
 
     def result(self) -> Calls:
         numbers: dict[int, set[str]] = {}
@@ -111,7 +119,7 @@ class _Search:
             return frozenset(), [f"{function.name} gets it as an argument, and may be called through a pointer"]
         numbers: frozenset[int] = frozenset()
         why: list[str] = []
-        for call in self._graph.callers(function):
+        for call in self._callers.get(function.address, ()):
             value = self._value(call.function, call.address, ARGUMENTS[index])
             more, reasons = self._of_value(call.function, value, (*below, function.name))
             numbers |= more
@@ -120,8 +128,7 @@ class _Search:
 
     def _value(self, function: Function, address: int, register: str) -> Value:
         if function.address not in self._states:
-            places = [site.address for site in self._graph.sites if site.function == function]
-            places += [call.address for call in self._graph.calls if call.function == function]
+            places = self._places.get(function.address, [])
             self._states[function.address] = values_at(
                 function, places, pointers=self._graph.program.pointers, endless=self._graph.endless
             )

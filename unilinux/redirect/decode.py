@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:  # it takes long to load, and most builds find what it said in the store
     import capstone
@@ -102,10 +102,9 @@ class Instruction:
         return self.returns or (self.mnemonic in ("jmp", "hlt", "ud2") and not self.enters)
 
 
-def lines(code: bytes, address: int) -> Iterator[Line]:
-    """Decode as text until the end, or until bytes that are no instruction."""
-    for at, size, mnemonic, operands in _text_decoder().disasm_lite(code, address):
-        yield Line(at, size, mnemonic, operands)
+def words(code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
+    """Decode as text until the end, or until bytes that are no instruction: address, size, mnemonic and operands."""
+    return cast("Iterator[tuple[int, int, str, str]]", _text_decoder().disasm_lite(code, address))
 
 
 def instructions(code: bytes, address: int) -> Iterator[Instruction]:

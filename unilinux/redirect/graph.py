@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
-from unilinux.redirect.decode import GATE, GATE_ENDS, Line, lines
+from unilinux.redirect.decode import GATE, GATE_ENDS, Line, words
+from unilinux.redirect.privileged import may_be_privileged
 from unilinux.redirect.program import Function, Program
 
 # Numbers below 10 are written in decimal: next to the program counter they matter, as addresses they don't.
@@ -60,7 +62,8 @@ class Graph:
 
     ``taken`` has the functions that may be called through pointers, ``endless`` those that
     never return; both by their addresses. ``undecoded`` has places from where on a function
-    has bytes that are no instruction, as far as the disassembler knows.
+    has bytes that are no instruction, as far as the disassembler knows. ``suspects`` are
+    the instructions that may be privileged.
     """
 
     program: Program
@@ -70,10 +73,7 @@ class Graph:
     taken: frozenset[int]
     endless: frozenset[int]
     undecoded: tuple[str, ...] = ()
-
-    def callers(self, function: Function) -> tuple[Call, ...]:
-        """Who calls it directly."""
-        return tuple(call for call in self.calls if call.callee == function)
+    suspects: tuple[tuple[Function, Line], ...] = ()
 
 
 def reachable(program: Program) -> Graph:
@@ -88,18 +88,28 @@ def reachable(program: Program) -> Graph:
     sites: list[Site] = []
     returning: set[int] = set()
     undecoded: list[str] = []
+    suspects: list[tuple[Function, Line]] = []
     while waiting:
         function = waiting.pop()
         reached.append(function)
         end = function.address
-        for line in lines(function.code, function.address):
-            site = door(line)
+        # Some hundred thousand of instructions: most are passed over by their names.
+        for address, size, mnemonic, operands in words(function.code, function.address):
+            end = address + size
+            traits = _traits(mnemonic)
+            names_address = "0x" in operands or "rip" in operands
+            suspicious = may_be_privileged(mnemonic, operands)
+            if not (traits.matters or names_address or suspicious):
+                continue
+            line = Line(address, size, mnemonic, operands)
+            if suspicious:
+                suspects.append((function, line))
+            site = door(line) if traits.enters else None
             if site:
                 sites.append(Site(function, line.address, *site))
-            elif _may_return(line):
+            elif traits.returns or (traits.jumps and not operands.startswith("0x")):
                 returning.add(function.address)
-            end = line.address + line.size
-            for callee, is_call in _references(program, function, line):
+            for callee, is_call in _references(program, function, line) if names_address else ():
                 if is_call:
                     calls.append(Call(function, line.address, callee, is_jump=line.mnemonic != "call"))
                 else:
@@ -116,14 +126,31 @@ def reachable(program: Program) -> Graph:
         sites=tuple(sorted(sites, key=lambda site: site.address)),
         taken=frozenset(taken),
         undecoded=tuple(sorted(undecoded)),
+        suspects=tuple(suspects),
         endless=_endless(reached, returning, [call for call in calls if call.is_jump]),
     )
 
 
-def _may_return(line: Line) -> bool:
-    """Whether an instruction leaves its function to who called it, or to nobody knows where."""
-    return line.mnemonic.split()[-1].startswith(("ret", "iret")) or (
-        line.mnemonic.split()[-1] == "jmp" and not line.operands.startswith("0x")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Traits:
+    """What the name of an instruction tells: whether it may enter the kernel, returns to a caller, or jumps."""
+
+    enters: bool
+    returns: bool
+    jumps: bool
+    matters: bool
+
+
+@cache
+def _traits(mnemonic: str) -> _Traits:
+    last = mnemonic.rsplit(maxsplit=1)[-1]
+    enters = mnemonic in ("syscall", "sysenter", "int", "call", "jmp")
+    returns, jumps = last.startswith(("ret", "iret")), last == "jmp"
+    return _Traits(
+        enters=enters,
+        returns=returns,
+        jumps=jumps,
+        matters=enters or returns or jumps,
     )
 
 

@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from unilinux.redirect.decode import Line, lines
-from unilinux.redirect.graph import Graph
+from unilinux.redirect.decode import Line
+
+if TYPE_CHECKING:
+    from unilinux.redirect.graph import Graph
 
 _INTERRUPTS = "it turns interrupts off, and the kernel may never get the CPU back"
 _DEVICE = "it talks to a device behind its driver's back"
@@ -72,15 +76,32 @@ def privileged_instructions(graph: Graph) -> tuple[Privileged, ...]:
     """All of them in what can run of a program, by address."""
     return tuple(
         Privileged(function=function.name, address=line.address, instruction=line.text, does=does)
-        for function in graph.reached
-        for line in lines(function.code, function.address)
+        for function, line in sorted(graph.suspects, key=lambda suspect: suspect[1].address)
         if (does := consequence(line))
     )
 
 
+@cache
+def _names_privileged(mnemonic: str) -> bool:
+    """Whether the name of an instruction is one that :func:`consequence` has to see, but for MOV."""
+    name = _plain(mnemonic)
+    return name in _DOES or name in ("pop", "int", "int1", "into")
+
+
+def may_be_privileged(mnemonic: str, operands: str) -> bool:
+    """Whether :func:`consequence` has to see an instruction."""
+    if mnemonic == "mov":
+        return "gs" in operands or "cr" in operands or "dr" in operands
+    return _names_privileged(mnemonic)
+
+
+def _plain(mnemonic: str) -> str:
+    return mnemonic.removeprefix("rep ").removeprefix("repne ").removeprefix("lock ")
+
+
 def consequence(line: Line) -> str | None:
     """What an instruction does in ring 0 that it doesn't do in ring 3; None for one like any other."""
-    name = line.mnemonic.removeprefix("rep ").removeprefix("repne ").removeprefix("lock ")
+    name = _plain(line.mnemonic)
     if name == "mov":
         return _moved(line.operands)
     if name == "pop" and line.operands == "gs":
