@@ -11,11 +11,12 @@ import ast
 import functools
 import hashlib
 import json
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import unilinux
@@ -73,6 +74,8 @@ class CodeDigests:
         self._started_ns = started_ns
         self._known = _remembered(memory)
         self._units: dict[str, _Unit | None] = {}
+        self._paths: dict[str, Path | None] = {}
+        self._read_now: dict[str, _Unit] = {}
         self._loaded: set[str] = set()
 
     def of(self, action: Callable[..., object]) -> str:
@@ -128,28 +131,28 @@ class CodeDigests:
         signature = _signature(path)
         if signature[-1] > self._started_ns:
             raise _changed(path)
-        known = self._known.get(name)
+        known = self._known.get(str(path))
         if known is not None and known.signature == signature:
             return known
-        return _parsed(path, name, signature)
+        self._read_now[str(path)] = unit = _parsed(path, name, signature)
+        return unit
 
     def _path(self, name: str) -> Path | None:
-        base = self._package.parent.joinpath(*name.split("."))
-        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+        if name not in self._paths:
+            base = self._package.parent.joinpath(*name.split("."))
+            candidates = (base.with_suffix(".py"), base / "__init__.py")
+            self._paths[name] = next((path for path in candidates if path.is_file()), None)
+        return self._paths[name]
 
     def _remember(self) -> None:
+        """Keep what was read now, beside what other checkouts that share the cache have kept."""
         now = time.time_ns()
-        new = {
-            name: unit
-            for name, unit in self._units.items()
-            if unit is not None and self._known.get(name) != unit and unit.signature[-1] < now - _FRESH_NS
-        }
+        new = {path: unit for path, unit in self._read_now.items() if unit.signature[-1] < now - _FRESH_NS}
+        self._read_now.clear()
         if new:
-            self._known = {**self._known, **new}
-            document = {
-                name: [unit.signature, unit.digest, unit.imports, unit.programs] for name, unit in self._known.items()
-            }
-            write_atomically(self._memory, json.dumps(document))
+            others = _remembered(self._memory).items()
+            self._known = {path: unit for path, unit in others if os.path.exists(path)} | new
+            write_atomically(self._memory, json.dumps({path: astuple(unit) for path, unit in self._known.items()}))
 
 
 @functools.cache
@@ -189,10 +192,10 @@ def _remembered(memory: Path) -> Mapping[str, _Unit]:
     try:
         document = json.loads(memory.read_bytes())
         return {
-            str(name): _Unit(
+            str(path): _Unit(
                 tuple(map(int, signature)), str(digest), tuple(map(str, imports)), tuple(map(str, programs))
             )
-            for name, (signature, digest, imports, programs) in document.items()
+            for path, (signature, digest, imports, programs) in document.items()
         }
     except (OSError, ValueError, AttributeError, TypeError):  # none yet, or damaged: found out anew
         return {}

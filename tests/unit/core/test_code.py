@@ -1,6 +1,8 @@
 """The digest of a step's code: which changes count, and what happens when the source changes underneath."""
 
 import functools
+import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -123,6 +125,30 @@ def test_what_is_remembered_is_not_parsed_again(package: Path, monkeypatch: pyte
 
     monkeypatch.setattr("unilinux.core.code._parsed", no_parse)
     assert digests(package).of(TOP) == before
+
+
+def test_two_checkouts_share_a_memory(package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each remembers its own files: else each would make the other parse all of them again."""
+    monkeypatch.setattr("unilinux.core.code._FRESH_NS", 0)
+    other = tmp_path / "other" / "demo"
+    shutil.copytree(package, other)
+    memory = tmp_path / "code.json"
+
+    def both() -> None:
+        for folder in (package, other):
+            CodeDigests(folder, memory, started_ns=time.time_ns()).of(TOP)
+
+    def no_parse(*_: object, **__: object) -> None:
+        raise AssertionError("parsed again")
+
+    both()
+    with monkeypatch.context() as patch:
+        patch.setattr("unilinux.core.code._parsed", no_parse)
+        both()
+    shutil.rmtree(other)
+    (package / "top.py").write_text("X = 1\n")
+    CodeDigests(package, memory, started_ns=time.time_ns()).of(TOP)
+    assert not [path for path in json.loads(memory.read_text()) if path.startswith(str(other))]
 
 
 def test_the_real_steps_count_what_they_call(tmp_path: Path) -> None:
