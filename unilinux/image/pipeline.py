@@ -218,7 +218,7 @@ class Pipeline:
         kernel = self.link(tree, objects, contents.cargo, contents.kept)
         name = f"{plan.name}-{variant.label}" if variant else plan.name
         files = {one: kernel.output.path / file for one, file in ARTIFACTS.items() if one != BZIMAGE}
-        if bzimage or has_bzimage(self.layout.build / name, kernel.vmlinux):
+        if bzimage or plan.machine.target.boots == BZIMAGE or has_bzimage(self.layout.build / name, kernel.vmlinux):
             files[BZIMAGE] = self.bzimage(tree, objects, kernel)
         record = make_record(
             plan,

@@ -78,8 +78,13 @@ class ImageUnderTest:
 
     @property
     def vmlinux(self) -> Path:
-        """What is booted."""
+        """The kernel as an ELF file: what it consists of is read there."""
         return self.folder / ARTIFACTS["vmlinux"]
+
+    @property
+    def boot_file(self) -> Path:
+        """What the machine's loader takes."""
+        return self.folder / ARTIFACTS[self.machine.target.boots]
 
     @property
     def memory_mib(self) -> int:
@@ -126,7 +131,7 @@ class ImageUnderTest:
         """How to boot it once; its logs replace those of the last boot of this kind."""
         return Boot(
             machine=self.machine,
-            kernel=self.vmlinux,
+            kernel=self.boot_file,
             evidence=evidence_folder(self.folder, kind),
             cmdline=self.words,
             initrd=self.initrd,

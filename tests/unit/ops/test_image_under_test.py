@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,14 @@ def test_a_finished_image_is_measured_with_the_memory_that_all_have(finished: Pa
     found = build_under_test(HERE, Request(app=str(finished)))
     assert found.memory_mib == USUAL_MEMORY_MIB
     assert [forward.guest for forward in found.machine.spec.forwards] == [80]
+
+
+def test_a_target_says_which_file_is_booted(finished: Path) -> None:
+    subject = build_or_find(HERE, Request(app=str(finished)))
+    assert subject.boot("x").kernel == finished / "vmlinux"
+    other = replace(subject.machine.target, boots="bzImage")
+    compressed = replace(subject, machine=replace(subject.machine, target=other))
+    assert compressed.boot("x").kernel == finished / "bzImage"
 
 
 def test_what_would_take_another_image_is_refused(finished: Path) -> None:
