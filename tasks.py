@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library.
 
 What a command does is imported when it runs: `--help` is quick.

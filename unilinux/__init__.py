@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """UniLinux: one application and a Linux kernel, made into one bootable image.
 
 The packages are named in the order in which an application passes through

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The measured loops. Included once for each way into the kernel: ENTER is the
  * instruction, NAME(x) makes the functions' names.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * What system calls cost, by the way into the kernel that this machine has.
  *

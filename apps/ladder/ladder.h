@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What is measured, and what that takes: see ladder.c. */
 #ifndef LADDER_H
 #define LADDER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Files, sockets and memory for the measured calls. */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Programs for one test each: made an application, built for a kernel, booted, and what they said."""
 
 from __future__ import annotations

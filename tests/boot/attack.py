@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The programs of ``tests/guest`` on the kernels of ``tests/guest/kernels``: what several boot tests share."""
 
 from __future__ import annotations

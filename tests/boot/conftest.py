@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real images, built with the user's own cache, and small applications made for one test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every application of the catalogue, built and verified as users do it."""
 
 from __future__ import annotations

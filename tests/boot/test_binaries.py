@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Programs with Debian's glibc, by the SYSCALL instruction in ring 0: static and dynamic, at any address or not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A second opinion on what the CPU does: the attack programs under Bochs, which shares no code with QEMU."""
 
 from __future__ import annotations

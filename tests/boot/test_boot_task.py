@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The boot task on real images: the same numbers each time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Budgets in earnest: the checked-in ones hold, a slower boot and a larger configuration don't pass."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The core dump of a crash in ring 0, as gdb on the host reads it."""
 
 from __future__ import annotations

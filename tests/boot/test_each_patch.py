@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Each patch, on those before it and without those after it, makes a kernel that builds and boots an application."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How applications and kernels end, well or badly, and what the user is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The same random system calls in ring 3 and in ring 0, by SYSCALL and by all forms of the gate: the same outcomes."""
 
 from __future__ import annotations

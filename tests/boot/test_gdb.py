@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """gdb on QEMU's own stub: from main() to the bottom of the kernel, in ring 0 and, as the control, in ring 3."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Programs that attack the kernel from inside: every case on every kernel, in ring 0 and, as the control, in ring 3.
 
 What passes in ring 3 must pass in ring 0.

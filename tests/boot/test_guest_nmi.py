@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """NMIs at any moment: the host injects one after the other while the programs run."""
 
 from __future__ import annotations

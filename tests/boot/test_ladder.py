@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ladder, measured on images that are built and booted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A stock kernel beside ours, and two images side by side, as a user asks for them."""
 
 from __future__ import annotations

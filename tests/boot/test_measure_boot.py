@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots of a real image, counted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The counter under QEMU, on guests of which every instruction is known."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Minimising on real kernels: interrupted, gone on with, stopped by its budget, and written down."""
 
 from __future__ import annotations

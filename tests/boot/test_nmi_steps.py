@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An NMI at each instruction of a system call, from the kernel's first one to its last one."""
 
 from __future__ import annotations

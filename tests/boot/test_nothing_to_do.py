@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A build with nothing changed."""
 
 from __future__ import annotations

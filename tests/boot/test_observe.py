@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What real applications use of a real kernel."""
 
 from __future__ import annotations

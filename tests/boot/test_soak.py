@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The same short stress again and again, each time on a machine booted anew.
 
 A race that shows once in hundreds of boots takes hundreds of boots to find::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A signal at each instruction of a system call, by SYSCALL and by each form of the gate."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stacks that have been swapped out when they are needed: by system calls in all forms, and by signals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels with only the system calls that the application makes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What every Unix program takes for granted of its file system, seen by one that runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Breakpoints in a real guest that doesn't know of them."""
 
 from __future__ import annotations

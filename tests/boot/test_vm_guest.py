@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A real kernel on real machines: what a machine's blocks promise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real QEMU, with a guest of some instructions: no kernel is needed."""
 
 from __future__ import annotations

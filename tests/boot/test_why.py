@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a symbol is on, with what it costs: images without it are really built and booted."""
 
 from __future__ import annotations

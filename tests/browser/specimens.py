@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A report as it is in earnest: two images with all their stages, and a history."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report page in a browser without a display: it renders, fits, can be read, and complains about nothing."""
 
 from __future__ import annotations

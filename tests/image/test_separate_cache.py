@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Another clone with a cache of its own: killed, run twice at once, and still the same bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real kernel trees, and make's own Kconfig to compare with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Our configurations against those of make's own Kconfig, line for line, on real kernel trees."""
 
 from __future__ import annotations

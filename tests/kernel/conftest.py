@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The real kernel tree, from the user's own cache."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Init compiled with the real kernel's nolibc: it is small, static, and the same wherever it is built."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The patch series apply to their kernels without fuzz, export back identical, and please checkpatch."""
 
 from __future__ import annotations

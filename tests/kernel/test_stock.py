@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """With all options of the series off, the patched kernel's entry code is the stock kernel's, byte for byte."""
 
 from __future__ import annotations

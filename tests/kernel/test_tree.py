@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The real kernel: its series, its build, its relinking. Minutes when the cache is cold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is asked of the source beyond the linters: short files and functions, and who may do what."""
 
 import ast
@@ -12,6 +13,7 @@ MAX_FUNCTION_LINES = 60
 # Beside what is longer: in one of a file's first lines, on a function's first line or on the line above it.
 EXCUSE = "# long: "
 _FIRST_LINES = 5
+LICENCE = "SPDX-License-Identifier:"
 
 # The one place that turns errors into exit codes.
 _MAY_EXIT = ("unilinux/cli/",)
@@ -76,6 +78,19 @@ def missing_docstring(path: str, text: str) -> Iterator[Problem]:
     """A module that doesn't say what it is for."""
     if not ast.get_docstring(ast.parse(text, path)):
         yield Problem(path, 1, "the module has no docstring")
+
+
+def missing_licence(path: str, text: str) -> Iterator[Problem]:
+    """A source file that doesn't say its licence in the first line, or in the second one behind ``#!``.
+
+    A file without a suffix is one when it is a script.
+    """
+    lines = text.splitlines()
+    is_script = bool(lines) and lines[0].startswith("#!")
+    if not is_script and not Path(path).suffix:
+        return
+    if not lines or LICENCE not in "".join(lines[1 if is_script else 0 :][:1]):
+        yield Problem(path, 1, f"the file begins without {LICENCE} and its licence")
 
 
 def foreign_imports(path: str, text: str, known: frozenset[str]) -> Iterator[Problem]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The rules find what they are for, and let pass what is right."""
 
 from collections.abc import Iterable
@@ -40,6 +41,18 @@ def test_printing_and_exiting_are_found() -> None:
 def test_a_module_without_a_docstring_is_found() -> None:
     assert _texts(rules.missing_docstring("a.py", "x = 1\n")) == ["a.py:1: the module has no docstring"]
     assert _texts(rules.missing_docstring("a.py", '"""What for."""\n')) == []
+
+
+def test_a_file_without_a_licence_is_found() -> None:
+    missing = ["a.py:1: the file begins without SPDX-License-Identifier: and its licence"]
+    line = f"# {rules.LICENCE} GPL-2.0-only\n"
+    assert _texts(rules.missing_licence("a.py", '"""What for."""\n')) == missing
+    assert _texts(rules.missing_licence("a.py", "")) == missing
+    assert _texts(rules.missing_licence("a.py", f"import x\n{line}")) == missing
+    assert _texts(rules.missing_licence("a.py", f'{line}"""What for."""\n')) == []
+    assert _texts(rules.missing_licence("b/x", f"#!/bin/sh\n{line}")) == []
+    assert _texts(rules.missing_licence("b/x", "#!/bin/sh\nset -u\n")) != []
+    assert _texts(rules.missing_licence("LICENSE", "GNU GENERAL PUBLIC LICENSE\n")) == []
 
 
 def test_an_import_that_nobody_owns_is_found() -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The project keeps its own rules: linters, types, layers, sizes."""
 
 import os
@@ -58,6 +59,7 @@ def test_linter(argv: tuple[str, ...]) -> None:
     [
         pytest.param(rules.long_file, _ALL, (".py", ".c", ".h", ".S", ".sh", ""), id="files"),
         pytest.param(rules.long_functions, _ALL, (".py",), id="functions"),
+        pytest.param(rules.missing_licence, (*_ALL, ".ci"), (".py", ".c", ".h", ".S", ".sh", ""), id="licences"),
         pytest.param(rules.prints_and_exits, ("unilinux",), (".py",), id="prints"),
         pytest.param(rules.missing_docstring, ("", "unilinux"), (".py",), id="docstrings"),
     ],

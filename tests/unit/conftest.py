@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What all unit tests share: none may take long."""
 
 from pathlib import Path

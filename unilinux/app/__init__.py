@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Applications: manifest, catalogue, build, configuration files, init and the tree of the image.
 
 In the order in which an image is made::

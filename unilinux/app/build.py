@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Building an application: its source laid out, its manifest's steps run with the tool chain, its files collected."""
 
 from __future__ import annotations

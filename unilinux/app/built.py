@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a build left behind: files, and programs with a variant for each way to enter the kernel."""
 
 from __future__ import annotations

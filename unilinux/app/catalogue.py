@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The applications that there are: the folders below ``apps/``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How an application is proved to work: the ``[[verify]]`` tables of a manifest, by kind."""
 
 from __future__ import annotations

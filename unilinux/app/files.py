@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ``[[files]]`` of a manifest: the paths of an image and where they come from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whether the programs of an image can be started with what the image holds: their interpreters and libraries."""
 
 from __future__ import annotations

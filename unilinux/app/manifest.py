@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an application is: the validated content of ``apps/NAME/app.toml``."""
 
 from __future__ import annotations

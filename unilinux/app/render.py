@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates: jinja2 with strict undefined, and errors that name the template and the line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What lies in the image of one application: our init, its files, and a few that every Unix program expects."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ``[run]`` table of a manifest: how the application is started, what it needs, and how it is asked to end."""
 
 from __future__ import annotations

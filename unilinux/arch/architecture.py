@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The processor architectures that images can be built for, each as one record of names and paths.
 
 What is inherently x86 isn't here: the instruction decoder (``redirect/decode.py``), the probe guest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``python -m unilinux.cli``: what ``./x`` runs, with the ``tasks.py`` of the checkout that this package lies in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which image a command is about: its options, and the request that they make."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The program behind ``./x``: invoke's, with our own words for what can't be understood.
 
 ``invoke build --app nginx`` works with ``tasks.py`` alone, too; what is wrong with a command line is then told in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One command's run: progress is shown, the answer goes to standard output, errors become exit codes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Requests to end, from outside: each unwinds the command as Ctrl-C does, so that nothing is left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The user's keyboard, handed on to a guest."""
 
 from __future__ import annotations

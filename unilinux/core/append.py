@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files of JSON lines that only grow: a line is in the file whole, or it isn't there.
 
 Several processes may append to one file. A process that is killed, or a power cut, can leave an unfinished last line:

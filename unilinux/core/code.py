@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The digest of the code that makes a step's output: found by following imports, not listed by hand.
 
 A module counts with all modules of this package that it imports, directly or through others,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one gate to external programs: logged, bounded, and never left behind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The compiler that build steps call: the host's gcc, with what it has compiled before kept by ccache.
 
 Kernels of different configurations share most of their objects, byte for byte. ccache finds them by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """TOML documents read once, at the border, into frozen and validated values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every error that a user can meet, each kind with its own exit code.
 
 The library raises these and never prints or exits; the tasks catch them once.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Progress as events: the library emits them, ``unilinux.report`` shows them.
 
 >>> progress = Progress(NullSink())

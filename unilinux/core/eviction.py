@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Keeping a store below a size: what was used longest ago goes first, and nothing that is in use."""
 
 from __future__ import annotations

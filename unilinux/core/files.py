@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that are either whole or not there, and digests of files and trees."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the host's tools are, for the keys of the steps that they make bytes for."""
 
 from __future__ import annotations

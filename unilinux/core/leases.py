@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which outputs of a store are in use: each process keeps a list that the kernel ends with it."""
 
 from __future__ import annotations

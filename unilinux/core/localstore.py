@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The store on this host's disk.
 
 Outputs are built beside, flushed to the disk, published by one rename, and read-only from then

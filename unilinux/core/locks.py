@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Locks between processes, in files that anybody may remove at any time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The keys of a document as a table for people, from the model that validates it."""
 
 from __future__ import annotations

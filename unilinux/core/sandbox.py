@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Commands that can write to their own folders and nowhere else, by bubblewrap.
 
 Paths are the same inside as outside, so that no byte of what is made depends on it. Where bubblewrap isn't

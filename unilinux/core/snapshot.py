@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files of the host that a step reads: digested before, and seen to be the same when it is done."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Content-addressed build steps: the same inputs are never built twice.
 
 This module says what a step, its output and a store are. The store on this host's disk

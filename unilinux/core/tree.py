@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A tree of files as a value: what an image holds, whatever carries it into the guest."""
 
 from __future__ import annotations

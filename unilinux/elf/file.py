@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one reader of ELF files, for 64-bit little-endian machines.
 
 Headers are read by pyelftools, tables with many entries (symbols, relocations) by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A private apt: its own lists below the cache, the user's package sources, no root.
 
 What is offered, at which address and with which SHA-256 comes from indexes that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verified downloads, kept by digest: what is there once is never asked for again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Archives unpacked whole or not at all, and only into the folder meant for them."""
 
 from __future__ import annotations

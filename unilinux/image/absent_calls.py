@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """System calls that programs make and the configured kernel doesn't have: it answers them with ENOSYS."""
 
 from __future__ import annotations

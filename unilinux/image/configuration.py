@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's configuration as a step: reading Kconfig takes seconds, so it is done once per set of wishes."""
 
 from __future__ import annotations

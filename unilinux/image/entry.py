@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How an image's programs run and enter the kernel: their ring, and the rung of the system call ladder."""
 
 from __future__ import annotations

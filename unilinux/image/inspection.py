@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the image's programs tell of themselves: the system calls that they make, and privileged instructions."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which wishes are meant for the kernel that an image is built with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From a plan to an image: the graph of steps, each cached by the content of all its inputs.
 
     kernel source ─► tree ─┬─► headers ─► tool chain ─► application ─┐   (and what is seen in it: scan)

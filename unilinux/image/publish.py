@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The finished image's folder: what users copy away, boot and compare."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A finished image: its files, and ``image.json``, which says how it came to be."""
 
 from __future__ import annotations

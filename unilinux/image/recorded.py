@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A plan out of ``image.json``: a finished image is booted, checked and measured as it was built."""
 
 from __future__ import annotations

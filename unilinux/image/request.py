@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the user asks for, and the plan that comes of it: pure values, nothing is built here."""
 
 from __future__ import annotations

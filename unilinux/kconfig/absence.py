@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A symbol in a configuration, and the same configuration without it: one cached question."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who asked for a symbol, and for those that select it, and for those in turn."""
 
 from __future__ import annotations

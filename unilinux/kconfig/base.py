@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What everything starts from: the fragments of ``make tinyconfig``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Takes the :class:`~unilinux.kconfig.explain.Explanation` of a symbol off a parsed tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What there is to say about one symbol, and about a whole configuration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layers of wishes made one: who overrules whom, and who contradicts whom. Knows no Kconfig."""
 
 from __future__ import annotations

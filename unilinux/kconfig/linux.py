@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one importer of kconfiglib: Linux's Kconfig tree, as far as it is used here, typed.
 
 kconfiglib 14.1.0 reads Kconfig's grammar of 2020 and its settings from the

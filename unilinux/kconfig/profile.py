@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Profiles: named kinds of kernels, each a TOML file that may extend another one.
 
 schema = 1

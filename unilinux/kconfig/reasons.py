@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a symbol has the value that it has, and why not another one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Layers of wishes to one configuration of one kernel tree.
 
 The rules, all of them:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The outcome of a resolution: the .config, and for each symbol why it has its value."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From layers of wishes to a configuration, on a parsed tree."""
 
 from __future__ import annotations

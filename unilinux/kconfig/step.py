@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Resolution as a cached build step."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wishes out of a TOML table, each with the line on which it stands."""
 
 from __future__ import annotations

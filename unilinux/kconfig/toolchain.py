@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The programs that Kconfig and make must agree on, or .config changes between them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Configurations that differ in a little from a resolved one: "the same, without EPOLL".
 
 A variation follows the rules of :mod:`unilinux.kconfig.resolve` with one exception:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``python -m unilinux.kconfig.variation_worker``: variations of one configuration, a JSON line each.
 
 The first line of standard input names the tree and its layers, each further one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A process that has read a kernel's Kconfig once and answers for any number of variations."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A wish: one Kconfig symbol that somebody wants to have one value."""
 
 from __future__ import annotations

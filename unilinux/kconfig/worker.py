@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``python -m unilinux.kconfig.worker REQUEST RESPONSE``: Kconfig in a process of its own.
 
 kconfiglib and the compilers that Kconfig files call read the environment; here

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own style checker on our patches, and what it may say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """git without the user's or the host's configuration: the same patches give the same files everywhere."""
 
 from __future__ import annotations

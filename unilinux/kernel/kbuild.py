@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The parts of a kernel that no application has a part in: headers for programs, and all objects.
 
 :mod:`unilinux.kernel.link` makes the image of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The image: a kernel's objects linked with an application's files.
 
 No kernel code is compiled, but for the few objects that depend on which system calls stay: an

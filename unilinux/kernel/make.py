@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Running the kernel's make: where it works, in which environment, and what it says.
 
 kbuild writes the path of the source tree into command lines, dependencies and

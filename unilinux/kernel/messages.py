@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel's make says: progress while it runs, and the lines that matter when it fails."""
 
 from __future__ import annotations

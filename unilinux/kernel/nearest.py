@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kernel that was built before is nearest to one that has to be compiled, and what differs."""
 
 from __future__ import annotations

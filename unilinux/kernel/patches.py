@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What ``./x patches.checkout``, ``export``, ``port`` and ``check`` do, on the project's own folders."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What kbuild notes of a finished build, and running parts of it again by these notes.
 
 To find out that there is nothing to be done takes the kernel's top Makefile some 3 s of CPU time. Linking

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A patch series: a folder with ``BASE``, ``series`` and the patches that it lists.
 
 Patches are ``git format-patch`` output, applied in the order of ``series`` and

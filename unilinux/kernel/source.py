@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's source: which one, unpacked once, with its patch series applied."""
 
 from __future__ import annotations

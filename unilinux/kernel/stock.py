@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels as a distribution ships them: a bzImage out of a binary package, to be measured beside ours."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Work on a patch series in a git work tree: checkout, export, port, check.
 
 A work tree has one commit of the unpatched source, which the tag ``base`` names,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How an application's files reach the kernel: the boundary between a tree of files and a kernel's build."""
 
 from __future__ import annotations

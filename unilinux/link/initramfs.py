@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A tree as a cpio archive (“newc”), the same bytes for the same tree.
 
 The format is in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst,

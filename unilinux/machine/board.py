@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boards: machine types, each with the bus that virtio devices sit on there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From a specification to a machine: a pure function."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What carries text and the exit status out of the machine."""
 
 from __future__ import annotations

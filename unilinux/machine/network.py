@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The network card, and the addresses of the network that it leads to."""
 
 from __future__ import annotations

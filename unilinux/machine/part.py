@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A part of a machine: data, and what the kernel must be able to do and be told for it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A machine in QEMU's words: the one place that knows how QEMU's options are written."""
 
 from __future__ import annotations

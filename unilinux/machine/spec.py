@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a machine shall have: the input of :func:`unilinux.machine.compose.compose`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Disks, and the source of random numbers."""
 
 from __future__ import annotations

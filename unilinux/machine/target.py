@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Targets: what ``--machine`` names. Each says what is booted, on which board, and in which network."""
 
 from __future__ import annotations

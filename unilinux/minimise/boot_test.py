@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Test a kernel by booting it: the manifest's checks, a timer that ticks, a console that shows the same lines."""
 
 from __future__ import annotations

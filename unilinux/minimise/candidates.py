@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What may be changed to make a kernel smaller, and what stays whatever verification says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A working folder of kernel objects that is rebuilt from one configuration to the next.
 
 kbuild compiles only what a changed symbol affects, so that a trial takes seconds where a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The results of earlier trials, kept so that no configuration is tried twice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The result as a profile: every symbol that has to be asked for, with the reason beside it."""
 
 from __future__ import annotations

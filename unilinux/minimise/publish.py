@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The profile that a search found: built from nothing, verified, compared, and only then written."""
 
 from __future__ import annotations

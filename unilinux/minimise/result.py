@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The result of a trial."""
 
 from __future__ import annotations

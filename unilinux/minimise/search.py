@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One search for an application: from its plan to the smallest configuration."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The search: what can be removed, and which values make the kernel smaller. It knows no kernel, only results.
 
 Each build is expensive and each change may touch all objects, so everything is tried at

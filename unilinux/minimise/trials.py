@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trials of configurations: the baseline first, then each variation once."""
 
 from __future__ import annotations

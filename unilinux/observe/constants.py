@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of the numbers that programs pass to the kernel, read from the headers of its source tree."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which functions of the kernel ran, and when: only while the machine started or ended, or in between."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which Kconfig symbols an object file depends on, read from the Makefiles of the kernel's tree.
 
 What kbuild needs of make is understood: lists of objects and folders that are chosen

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From what ran to the Kconfig symbols that bring it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Observe an image: boot it, use it as its manifest says, and tell which parts of the kernel that needed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel's sources tell and its objects don't: functions under ``#ifdef CONFIG_X``, and what a file provides.
 
 Only the sources of the objects that a kernel was linked from are read.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """System calls as the kernel sees them: their names, and the arguments that say what they need of the kernel."""
 
 from __future__ import annotations

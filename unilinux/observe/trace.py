@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trace the system calls of a running guest, by breakpoints around the function that all of them pass.
 
 In ring 3 every system call goes through do_syscall_64(regs, number). The guest isn't changed,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot of an image under the debugger and the counter, used as its manifest says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stack traces of an application: which function an address belongs to, and which functions called it.
 
 The images' programs have no frame pointers, and musl no unwind tables. Callers are

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was seen of an application, by Kconfig symbol: what used the symbol's code, and how often."""
 
 from __future__ import annotations

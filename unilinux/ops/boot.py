@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An image's boot: its instructions counted stage by stage, and its time beside."""
 
 from __future__ import annotations

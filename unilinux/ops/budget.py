@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Budgets of applications: checked, or written anew, and each measurement kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What there is to choose from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The project's own tests and quality gates, run by pytest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Removing what UniLinux made, and nothing else."""
 
 from __future__ import annotations

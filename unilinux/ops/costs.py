@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Everything that an image costs, measured once: bytes, boot instructions, the least memory."""
 
 from __future__ import annotations

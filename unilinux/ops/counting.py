@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots of an image that are counted to the instruction, timed, or looked into for their memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two images side by side: their configurations, their bytes, their boots."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the logs of boots go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Images that were built before: found by folder or name, read, and measured once more."""
 
 from __future__ import annotations

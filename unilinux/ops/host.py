@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The host: what was found on it."""
 
 from __future__ import annotations

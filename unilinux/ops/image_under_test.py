@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A built image, and the machine on which it is booted or measured."""
 
 from __future__ import annotations

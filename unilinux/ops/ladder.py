@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ladder: images of all rungs, built, booted, counted and timed side by side."""
 
 from __future__ import annotations

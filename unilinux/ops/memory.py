@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verifying an image with less and less memory."""
 
 from __future__ import annotations

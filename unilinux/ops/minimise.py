@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Minimising an application's kernel: the search, the profile, and what it saves."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Observing what an application uses of the kernel, on a kernel that has more than it needs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two measurements of the same things, name by name."""
 
 from __future__ import annotations

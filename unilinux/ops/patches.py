@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Working on a patch series: as commits in a git work tree, never by editing patches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The reference of manifests and profiles, written from the models that validate them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a page about images is made of: their boots and sizes, and the history of their budgets."""
 
 from __future__ import annotations

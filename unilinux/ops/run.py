@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Booting an image for whoever sits in front of it."""
 
 from __future__ import annotations

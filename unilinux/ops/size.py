@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where an image's bytes are, and what differs from another image's."""
 
 from __future__ import annotations

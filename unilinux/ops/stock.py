@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A stock kernel compared with ours: the same application, machine and counter, in the same run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Booting an image to see that it does what its manifest promises."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Why a Kconfig symbol is on in an image: who asked, what was seen of its use, and what it costs."""
 
 from __future__ import annotations

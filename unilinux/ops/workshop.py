@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What every use case works with."""
 
 from __future__ import annotations

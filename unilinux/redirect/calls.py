@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which system calls a program can make: the numbers at each place where it enters the kernel.
 
 A number that a function is given by its callers (``syscall()``, musl's cancellation

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machine code as instructions: the one place that knows the disassembler."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The data flow through one function: which values its registers can have at a place."""
 
 from __future__ import annotations

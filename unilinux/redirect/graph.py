@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which functions of a program can run, who calls whom, and where the kernel is entered.
 
 What can run begins at the program's entry and at each function that data points to;

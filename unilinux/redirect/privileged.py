@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Instructions that only the kernel should execute, found in an application.
 
 In ring 3 each of them ends as a signal. In ring 0 they are legal and do what they

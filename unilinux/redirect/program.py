@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A program as its ELF file tells it: functions with their code, and what its data points to.
 
 Code is known by symbols, so that data between functions is not taken for code.

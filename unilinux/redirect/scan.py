@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What programs tell of themselves, worked out once for each: a step of the build."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tool chain for applications: the host's gcc with a musl of our own.
 
 ``read_toolchain`` reads ``configs/toolchains.toml``, ``build_toolchain`` makes a

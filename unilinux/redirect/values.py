@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a register can hold at a place in a function: constants, the function's arguments, or nobody knows.
 
 A data flow analysis over the function's instructions. It follows registers and the

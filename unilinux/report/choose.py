@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which sink fits: a person's terminal, a log, or a program that reads along."""
 
 from __future__ import annotations

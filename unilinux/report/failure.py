@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An error as one screen."""
 
 from __future__ import annotations

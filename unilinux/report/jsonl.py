@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Progress for programs: one JSON object per line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ladder for people: tables, and in words where another rung pays and where it doesn't.
 
 The tables are Markdown, so that they can be copied into a document as they are.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report as one HTML file: boots, sizes, history; readable without a network, on wide and narrow screens."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Progress for logs: lines that only ever get added."""
 
 from __future__ import annotations

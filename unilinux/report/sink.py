@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What every sink of this package is: it takes events while it is open, and closes cleanly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The steps that run now and what became of those inside them: what a live display draws."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A text stream that reports write to without ever failing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Plots as SVG text: stacked bars, a treemap, lines. No script, no font and no colour from elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rows and columns: for people on a terminal, aligned and uncut for everything else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Progress for people: a live tree of the running steps, and one line for each that has ended."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Short texts for one line of a terminal or a log."""
 
 from __future__ import annotations

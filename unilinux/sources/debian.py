@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Upstream tarballs out of Debian's source packages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A folder of this host as a tree of files, and the same tree kept as text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that lie beside ``app.toml``: a source of its own, and a part of others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kinds of source there are."""
 
 from __future__ import annotations

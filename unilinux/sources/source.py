@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What every kind of source has: its table in a manifest, what it consists of, and how it is laid out as files."""
 
 from __future__ import annotations

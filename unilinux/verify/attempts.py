@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Asking a server that is perhaps not there yet."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A connection that the guest itself has accepted, and a conversation over it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HTTP: one request, its status and its body."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """memcached: commands and the lines that they are answered with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Redis: commands and the replies that they get."""
 
 from __future__ import annotations

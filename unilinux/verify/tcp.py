@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """TCP: a connection that the guest itself accepts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boot an image, run the checks of its manifest, stop it, and say how all that went."""
 
 from __future__ import annotations

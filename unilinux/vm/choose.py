@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which engine this host has, and which accelerator: found out by booting a guest with it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The serial console: drained all the time, logged with stamps, searched line by line."""
 
 from __future__ import annotations

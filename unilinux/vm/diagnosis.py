@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a machine ended: from what the kernel reported, and from its console where it reported nothing."""
 
 from __future__ import annotations

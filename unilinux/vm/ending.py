@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a machine ends, and whether it has."""
 
 from __future__ import annotations

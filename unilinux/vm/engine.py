@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What runs machines: the interface of an engine, and what it is asked to boot.
 
 Native QEMU (:mod:`unilinux.vm.qemu`) is the first engine. A test's fake is another.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is kept of a boot: a folder of its own, with its logs and a file that tells what it was."""
 
 from __future__ import annotations

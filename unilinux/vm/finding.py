@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was found out about this host, and is remembered where the answer was certain."""
 
 from __future__ import annotations

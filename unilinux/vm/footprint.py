@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How much memory a kernel takes before its first instruction."""
 
 from __future__ import annotations

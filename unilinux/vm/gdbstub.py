@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's gdb stub: breakpoints in a running guest, and a look at its registers and memory.
 
 The guest knows nothing of it: QEMU keeps the breakpoints, no byte of memory changes,

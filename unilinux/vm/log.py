@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A log file that doesn't grow without end: its beginning and its end are kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a run of a machine went: one frozen type for each kind of end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A guest of some instructions, to find out whether an accelerator can run one at all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QMP, synchronous: the asynchronous client runs in a thread of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report port: what the kernel alone says to the host, beside the console that everybody writes to.
 
 ASCII lines on I/O port 0xe9 (see docs/architecture.md):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A machine that runs: the one way to start, watch, talk to and end it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What shell scripts do, for busybox's sh: each check is a line "case NAME: pass" or "fail".
 set -u
 /bin/"$1" mkdir -p "/tmp/$1"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """For gdb: backtraces from the kernel to the program that called it, through the gate and SYSCALL's entry.
 
 The entry code is assembly without unwind tables. Where it calls C, the stack pointer is that of pt_regs:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A small application in a folder of its own, to be changed by each test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The application build: what comes out, and what is shown when nothing does."""
 
 from __future__ import annotations

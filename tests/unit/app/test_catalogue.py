@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The catalogue: the shipped applications hold, unknown names are answered with the nearest."""
 
 from __future__ import annotations

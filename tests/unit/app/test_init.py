@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Init: its plan says what the manifest says, it is small, and it is built once per plan."""
 
 from __future__ import annotations

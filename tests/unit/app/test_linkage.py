@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What programs are started with: told when the image is built, not when it is booted."""
 
 from __future__ import annotations

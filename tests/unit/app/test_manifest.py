@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The manifest: what holds, and the message for each thing that doesn't."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Templates: strict, with the place of each error; strings that C reads as they were."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Staying with a machine in the foreground."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From a command line's options to the image that is meant."""
 
 from __future__ import annotations

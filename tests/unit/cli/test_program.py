@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What can't be understood on a command line, and what is said of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a command ends: its document, its errors, signals, and readers that have gone."""
 
 from __future__ import annotations

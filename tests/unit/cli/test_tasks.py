@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tasks as commands: what a user sees of wrong names, and of --help."""
 
 from __future__ import annotations

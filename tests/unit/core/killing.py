@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Processes that build steps of a store and end by SIGKILL at a chosen moment.
 
 Arguments: the store's folder, a seed, how many processes are killed, and ``evict`` if others evict beside.

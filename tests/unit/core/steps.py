@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Steps and stores that the tests of the store share."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files of JSON lines: whole lines or none, whatever happens to those who write."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The digest of a step's code: which changes count, and what happens when the source changes underneath."""
 
 import functools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The compiler with a cache before it: what it finds, and what it must not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What goes when a store becomes too large, and what stays."""
 
 import gc

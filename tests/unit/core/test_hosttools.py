@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What tools say of themselves, and when they are asked again."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a build step can write to, and what happens where there is no sandbox."""
 
 import contextlib

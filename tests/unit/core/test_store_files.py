@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that a step reads and that change meanwhile."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Whatever process dies at whatever moment: the store has the right bytes, or none."""
 
 import json

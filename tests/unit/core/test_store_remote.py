@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A store that asks another one, whatever that sends."""
 
 import shutil

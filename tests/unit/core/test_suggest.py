@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 from unilinux.core.suggest import did_you_mean, unknown
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The reader of ELF files, against what the host's tools make and say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A small package archive on this host, and a Fetcher whose apt knows no other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fetching: what is asked for, or a plain word on why not, and never a half."""
 
 from __future__ import annotations

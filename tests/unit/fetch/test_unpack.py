@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Unpacking: whole or not at all, and nowhere else."""
 
 from __future__ import annotations

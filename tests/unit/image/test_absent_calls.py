@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """System calls that programs make, and a configuration without them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Facts that siblings state on their own, since they don't import each other."""
 
 from __future__ import annotations

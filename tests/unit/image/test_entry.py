@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ring and system calls: what profiles and users may say of them."""
 
 from __future__ import annotations

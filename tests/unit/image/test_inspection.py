@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an image's programs lead to: a list of system calls, warnings, or a refusal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Wishes that are meant for one kernel: which of them an image gets."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The folder of a finished image: whole, described truly, and one run at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Names of images, and the commands that make them: what differs has another name."""
 
 from __future__ import annotations

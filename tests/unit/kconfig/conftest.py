@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree in small, solved in this process."""
 
 from __future__ import annotations

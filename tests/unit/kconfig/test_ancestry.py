@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The public functions, through the worker process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree in miniature: it builds in milliseconds what kbuild would, by the same names."""
 
 from __future__ import annotations

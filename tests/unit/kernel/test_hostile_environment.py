@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the caller's variables and the user's configuration of git and tar can't change."""
 
 from __future__ import annotations

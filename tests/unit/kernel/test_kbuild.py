@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The three steps of a kernel build, on a kernel in miniature."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What make says, reduced to what stopped it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is said before a kernel is compiled."""
 
 from __future__ import annotations

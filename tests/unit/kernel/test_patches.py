@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The developer's operations on the series of a project, with sources that are on this host."""
 
 from __future__ import annotations

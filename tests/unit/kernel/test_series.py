@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A series is read whole, its faults all at once; what doesn't apply is named to the hunk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Choosing a kernel, and its one patched tree in the store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stock kernels: out of real .deb files, made here, by a fetcher that is told what it offers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The round trip of a series: commits and back, byte for byte."""
 
 from __future__ import annotations

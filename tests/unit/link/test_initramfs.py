@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The archive: the same bytes for the same tree, and what cpio and the kernel expect."""
 
 from __future__ import annotations

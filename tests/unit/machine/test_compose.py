@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Machines against golden files: ``UNILINUX_GOLDEN=1 pytest tests/unit/machine`` writes them anew."""
 
 from __future__ import annotations

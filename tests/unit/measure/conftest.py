@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel of four functions and three initcalls, as files; a measurement, and it as a budget."""
 
 from __future__ import annotations

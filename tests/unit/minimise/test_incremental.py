@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The builder without a compiler: whom it lets in, what it starts from, and a disk that is full."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The profile that is written: it reads back as what was found, with what speaks for each symbol."""
 
 from __future__ import annotations

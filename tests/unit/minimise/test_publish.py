@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A profile is written when it has passed every check, and not before."""
 
 from __future__ import annotations

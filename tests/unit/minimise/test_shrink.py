@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The search on a kernel that is a set of names."""
 
 from __future__ import annotations

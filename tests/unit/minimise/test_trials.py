@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trials with a builder that compiles nothing and a boot test that boots nothing."""
 
 from __future__ import annotations

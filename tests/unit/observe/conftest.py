@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Headers of a kernel tree, as far as decoding system calls needs them."""
 
 from __future__ import annotations

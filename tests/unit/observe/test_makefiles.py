@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which symbols an object needs, on excerpts of the kernel's own Makefiles (tests/data/observe/tree)."""
 
 from __future__ import annotations

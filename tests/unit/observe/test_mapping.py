@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Usage for a kernel of two objects and a file system, on the excerpts of the kernel's own Makefiles."""
 
 from __future__ import annotations

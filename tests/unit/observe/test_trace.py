@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the tracer makes of stops, with a guest of two registers and a little memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A traced machine whose tracer fails, and one that is only half seen."""
 
 from __future__ import annotations

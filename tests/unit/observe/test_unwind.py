@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Callers out of a stack, on a real program whose stack is made up."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The document of an observation: what it tells a search, and files that aren't one."""
 
 from __future__ import annotations

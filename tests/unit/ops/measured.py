@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was measured of images that were never built, and a workshop in which nothing can be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is said of a boot, and what is refused, with nothing built and nothing booted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Budgets: the task's order of work and its answers, with nothing built and nothing booted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The quality gates are where the task looks for them."""
 
 from __future__ import annotations

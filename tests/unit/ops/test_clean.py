@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What ``clean`` removes, and what it leaves alone."""
 
 from __future__ import annotations

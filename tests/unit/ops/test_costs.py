@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is kept of what an image costs: results, and nothing that the host may have caused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a guest is waited for while its boot is counted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Finished images: by folder, by name, and what is no image."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The image and the machine on which it is measured."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The least memory, with verification that is made up."""
 
 from __future__ import annotations

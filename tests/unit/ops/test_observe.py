@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an observation says, with nothing built and nothing booted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The reference in docs/ is what the models say, it names every key, and each of its examples holds."""
 
 from __future__ import annotations

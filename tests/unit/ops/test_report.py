@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a page is made of, with nothing built and nothing booted."""
 
 from __future__ import annotations

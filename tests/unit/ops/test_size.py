@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sizes beside another image's, with nothing built."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A stock kernel beside ours: what is said of it, and what happens to boots that hang."""
 
 from __future__ import annotations

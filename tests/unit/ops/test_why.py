@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """./x why on the project's own applications, with a kernel that Kconfig has answered for and nothing built."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Use cases run side by side in threads, print nothing, and leave the process as it is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Programs for the scanner: assembled here, so that each test shows the code it is about."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """System calls by data flow: what is known, and what is said to be unknown."""
 
 from __future__ import annotations

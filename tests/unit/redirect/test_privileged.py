@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Privileged instructions: all kinds are found, with what they do, and nothing that only looks like one."""
 
 from __future__ import annotations

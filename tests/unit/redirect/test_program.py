@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is read of an ELF file: functions, what covers no symbol, and what data points to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tool chain: what its key counts, and that its wrapper compiles with what lies beside it and nothing else."""
 
 from __future__ import annotations

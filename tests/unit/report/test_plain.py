@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 import io
 
 from unilinux.core.events import Note, Progress, StepDetail, StepFinished, StepStarted

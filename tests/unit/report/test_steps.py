@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 from unilinux.core.events import StepDetail, StepFinished, StepStarted
 from unilinux.report.steps import Steps
 

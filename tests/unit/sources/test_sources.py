@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kinds of source: what they lay out, and that a new one takes a module and a line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A started machine whose guest is a fake and whose ports lead to servers of the test."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A server with a script, on a free port."""
 
 from __future__ import annotations

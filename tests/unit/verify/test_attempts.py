@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How long and how often a server is asked that doesn't answer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HTTP responses, good and bad."""
 
 from __future__ import annotations

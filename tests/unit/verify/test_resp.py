@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """RESP: encoding, parsing and judging."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A machine's checks, one after the other, and its stop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A boot that needs no kernel worth the name, and the proof that nothing is left behind."""
 
 from __future__ import annotations

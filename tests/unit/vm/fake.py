@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An engine without a machine: a QMP server and a scripted guest on socket pairs."""
 
 from __future__ import annotations

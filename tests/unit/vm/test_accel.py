@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Accelerators, and how this host's is chosen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Who is believed: the kernel on its report port, the console only where nobody else could have written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The console as lines, whatever the pieces that it comes in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Consoles of machines that ended, as Linux 6.12 wrote them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Folders for the evidence of boots: unique, few, and never removed while they are used."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a kernel ends in memory."""
 
 from __future__ import annotations

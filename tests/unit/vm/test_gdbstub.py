@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The gdb protocol, against a stub that answers from a script."""
 
 from __future__ import annotations

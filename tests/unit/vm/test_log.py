@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A log with a limit."""
 
 from __future__ import annotations

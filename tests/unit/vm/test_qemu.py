@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's words: its arguments for a boot, and what its monitor says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the kernel says on its report port."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Starting, watching and ending a machine, on a fake emulator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The set-up script, in a small copy of the project and with stand-ins for the programs that it calls."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compiling init for one application: a few kilobytes, static, on the kernel's own nolibc."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Booting images: in the foreground, and to verify them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Building images, and showing their kernels' configurations."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an application needs of its kernel: seen, explained, and cut down to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measuring images: boots to the instruction, bytes, memory, system calls, budgets, and a page about them."""
 
 from __future__ import annotations

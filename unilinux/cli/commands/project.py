@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What there is to choose from, the host, the patch series, and the project's own tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How applications stand against their budgets."""
 
 from __future__ import annotations

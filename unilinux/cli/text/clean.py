@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was removed, in words."""
 
 from __future__ import annotations

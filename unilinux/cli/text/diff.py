@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """In what two images differ."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was measured, as JSON data and as text for people."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a search for the smallest kernel found."""
 
 from __future__ import annotations

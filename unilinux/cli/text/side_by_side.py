@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Two measurements in one table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The answer of ./x why for people, out of its JSON data."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots counted to the instruction, and timed.
 
 Under ``-icount shift=0,sleep=off`` the guest's clock is its instruction count, so a

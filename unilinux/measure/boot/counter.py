@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The instruction counter, a QEMU TCG plugin: what it is told to count, and what it counted.
 
 The plugin counts every guest instruction since reset, by region of addresses,

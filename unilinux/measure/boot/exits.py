@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What would make a guest exit to its hypervisor on hardware, counted under TCG.
 
 An exit costs hardware about as much as a thousand instructions. Under TCG there are none, but what

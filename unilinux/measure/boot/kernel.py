@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What measuring needs to know about a kernel: its symbols and its table of initcalls.
 
 System.map gives names and addresses. The table of initcalls is read from the

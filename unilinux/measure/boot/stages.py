@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The stages of a boot, from reset to the application's end, from the counter's stamps.
 
 A stage ends where the next one begins; ``instructions`` is always since reset, at

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Budgets: what an image may cost, and the tools with which that was measured."""
 
 from __future__ import annotations

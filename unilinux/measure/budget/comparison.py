@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What has grown beyond its budget, and what may have caused it."""
 
 from __future__ import annotations

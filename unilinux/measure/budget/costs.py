@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an image costs, and what the difference between two images costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What images cost over time: JSON lines that are appended and never changed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The ladder: what system calls cost by the application's way into the kernel, as plain values.
 
 A rung is a ring and a kind of system call. Rungs are compared on the same kernel

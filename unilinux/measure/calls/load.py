@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A client that sends a server one request after the other, and what the answers cost the guest."""
 
 from __future__ import annotations

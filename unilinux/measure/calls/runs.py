@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the application ``ladder`` measured: boots of it, and its lines on the console."""
 
 from __future__ import annotations

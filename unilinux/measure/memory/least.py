@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The least memory with which an image still passes its checks."""
 
 from __future__ import annotations

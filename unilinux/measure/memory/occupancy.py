@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory in use at each stage of a boot, read from the guest by a debugger.
 
 QEMU stops the guest at the addresses where stages end; its clocks stand still

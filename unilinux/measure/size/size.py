@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where the bytes of a vmlinux are: by section, by subsystem, by object file, by symbol."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The table of symbols that a kernel has for its stack traces (CONFIG_KALLSYMS), read from its memory.
 
 scripts/kallsyms.c lays it out, in Linux 6.4 and later, in this order, each at a multiple of 8:

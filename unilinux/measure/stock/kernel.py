@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Measuring a kernel that isn't ours: without our patches, and perhaps without symbols.
 
 Without symbols the counter still sees what has an address that is known from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The symbols of a kernel whose package has none: from the table that the kernel has for its stack traces.
 
 Two boots under a debugger, both without a word of the guest's: when PID 1 begins,

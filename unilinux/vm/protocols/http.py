@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """HTTP/1.1: one request, and the response that answers it."""
 
 from __future__ import annotations

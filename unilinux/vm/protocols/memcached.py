@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """memcached's text protocol: lines, and the lines they are answered with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """RESP, the protocol of Redis: commands and their replies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Reading answers piece by piece."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What runs the guest's instructions: KVM, or QEMU's own translator (TCG)."""
 
 from __future__ import annotations

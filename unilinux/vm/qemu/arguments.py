@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """From a boot to QEMU's arguments."""
 
 from __future__ import annotations

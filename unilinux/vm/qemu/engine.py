@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The engine that starts QEMU on this host."""
 
 from __future__ import annotations

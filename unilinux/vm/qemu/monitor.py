@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What only QEMU's monitor for people (HMP) tells, read out of its text."""
 
 from __future__ import annotations

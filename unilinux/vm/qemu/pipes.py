@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The console of a QEMU process: its standard input and output."""
 
 from __future__ import annotations

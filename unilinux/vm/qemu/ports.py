@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Ports of this host, where QEMU's user mode network listens on the guest's behalf."""
 
 from __future__ import annotations

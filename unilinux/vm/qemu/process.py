@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU as a process of this host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's own sandbox: a seccomp filter, so that a guest that broke out of QEMU could start no program."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The frequency of this host's time stamp counter, which under TCG is the guest's, too."""
 
 from __future__ import annotations

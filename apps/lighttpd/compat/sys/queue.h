@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The part of BSD's singly-linked tail queues that lighttpd uses; musl has no <sys/queue.h>. */
 #ifndef COMPAT_SYS_QUEUE_H
 #define COMPAT_SYS_QUEUE_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Exits as the plugin and QEMU's log tell of them, and their stages."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Memory by stages: a debugger of a guest whose every stop and counter is written down here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tables of symbols as scripts/kallsyms.c writes them, laid out by hand."""
 
 from __future__ import annotations

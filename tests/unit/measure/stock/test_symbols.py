@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Symbols of a kernel that brings none: its memory is a file here, and the debugger a list of stops."""
 
 from __future__ import annotations
