@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from unilinux.app.catalogue import App
 from unilinux.app.files import STICKY, TERMINAL
@@ -19,6 +21,7 @@ from unilinux.core.store import Output, Step, Store, Workspace
 SIZE_LIMIT_BYTES = 16 * 1024
 
 _HERE = Path(__file__).parent
+_TEMPLATE = _HERE / "plan.h.j2"
 _NOLIBC = Path("tools/include/nolibc")
 _FLAGS = (
     "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-s",
@@ -48,7 +51,7 @@ def build_init(
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    plan = init_plan(app, tty=tty, gate=gate)
+    variables = _variables(app, tty=tty, gate=gate)
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -56,12 +59,12 @@ def build_init(
     step = Step(
         name="init",
         label=f"compiling init for {app.manifest.name}",
-        spec={"plan": plan, "flags": _FLAGS},
+        spec={"plan": variables, "flags": _FLAGS},
         inputs={"headers": headers_digest},
-        files={"init.c": source, "nolibc": nolibc},
+        files={"init.c": source, "nolibc": nolibc, "plan.h.j2": _TEMPLATE},
         tools=COMPILER,
     )
-    return store.run(step, lambda space: _compile(space, plan, source, nolibc, headers))
+    return store.run(step, lambda space: _compile(space, render(_TEMPLATE, variables), source, nolibc, headers))
 
 
 def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
@@ -69,21 +72,23 @@ def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
 
     :raise ManifestError: a string of the manifest can't be one of C.
     """
+    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate))
+
+
+def _variables(app: App, *, tty: str, gate: bool) -> Mapping[str, Any]:
+    """What the template is filled with, as plain JSON data."""
     settings = app.manifest.run
-    return render(
-        _HERE / "plan.h.j2",
-        {
-            "tty": f"/dev/{tty}",
-            "gate": gate,
-            "hostname": settings.hostname,
-            "open_files": settings.open_files,
-            "network": settings.network,
-            "cwd": settings.cwd,
-            "actions": _actions(settings, f"/dev/{tty}"),
-            "argv": settings.argv,
-            "env": settings.env,
-        },
-    )
+    return {
+        "tty": f"/dev/{tty}",
+        "gate": gate,
+        "hostname": settings.hostname,
+        "open_files": settings.open_files,
+        "network": settings.network,
+        "cwd": settings.cwd,
+        "actions": [asdict(action) for action in _actions(settings, f"/dev/{tty}")],
+        "argv": settings.argv,
+        "env": settings.env,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
