@@ -7,8 +7,7 @@ import functools
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from unilinux.core.command import require_tool, run
@@ -48,8 +47,7 @@ class HostTools:
         """
         stamps = {name: _stamp(name) for name in names}
         unknown = {stamp for stamp in stamps.values() if self._known.get(stamp[0], ((), ""))[0] != stamp}
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            said = dict(zip(unknown, pool.map(_version, unknown), strict=True)) if unknown else {}
+        said = _ask(unknown) if unknown else {}
         self._remember({stamp: version for stamp, version in said.items() if _is_program(stamp[0])})
         return {name: said[stamp] if stamp in said else self._known[stamp[0]][1] for name, stamp in stamps.items()}
 
@@ -81,6 +79,13 @@ def _is_program(path: str) -> bool:
         return False
     with open(path, "rb") as file:
         return file.read(4) == b"\x7fELF"
+
+
+def _ask(stamps: Collection[_Stamp]) -> dict[_Stamp, str]:
+    from concurrent.futures import ThreadPoolExecutor  # seldom needed: most is remembered
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(stamps, pool.map(_version, stamps), strict=True))
 
 
 @functools.cache

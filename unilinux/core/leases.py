@@ -33,7 +33,7 @@ class Lease:
             self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         os.set_inheritable(self._descriptor, True)  # noqa: FBT003 - os names it so
-        self._end = weakref.finalize(self, _end, self._path, self._descriptor)
+        self._end = weakref.finalize(self, _end, self._path, self._descriptor, os.getpid())
 
     @contextmanager
     def taking(self, name: str) -> Iterator[None]:
@@ -46,8 +46,9 @@ class Lease:
             yield
 
 
-def _end(path: Path, descriptor: int) -> None:
-    path.unlink(missing_ok=True)
+def _end(path: Path, descriptor: int, owner: int) -> None:
+    if os.getpid() == owner:  # not a child that was forked and has a copy of the value
+        path.unlink(missing_ok=True)
     os.close(descriptor)
 
 

@@ -47,6 +47,7 @@ _FLUSHED = 32  # entries: an output with more isn't flushed to the disk, but loo
 _LOOKED_THROUGH = 2000  # entries: an output with more isn't counted at each use, that would take longer than a build
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BETWEEN_EVICTIONS_S = 30.0
+_LOGS_KEPT_S = 30 * 86400.0
 
 
 class LocalStore:
@@ -179,6 +180,7 @@ class LocalStore:
             return
         self._evicted_at = now
         evict(self._root, self._limit_bytes)
+        _remove_old(self._logs)
 
     @contextlib.contextmanager
     def _blaming_damage(self, step: Step) -> Iterator[None]:
@@ -287,6 +289,15 @@ class LocalStore:
             remote.put(step.name, key, home)
         except OSError as error:
             self._progress.note(f"{step.label}: the remote store did not take it: {error}")
+
+
+def _remove_old(logs: Path) -> None:
+    """Remove the logs of steps that nobody made for long."""
+    limit = time.time() - _LOGS_KEPT_S
+    for path in logs.glob("*.log"):
+        with contextlib.suppress(OSError):  # another run may remove it at the same time
+            if path.stat().st_mtime < limit:
+                path.unlink()
 
 
 def _content(out: Path, seen: Survey, *, by_key: bool) -> str:

@@ -21,6 +21,7 @@ from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
 from unilinux.core.files import explained_disk_errors, remove_tree, write_atomically, write_if_changed
 from unilinux.core.locks import locked
+from unilinux.core.sandbox import Sandbox
 from unilinux.core.store import Output
 from unilinux.kernel.kbuild import SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
@@ -74,6 +75,7 @@ class IncrementalBuilder:
         self._seed = seed
         self._syscalls = syscalls
         self._progress = progress
+        self._compiler_cache = compiler_cache
         self._tools = compiler_wrapper(folder / _TOOLS, compiler_cache)
 
     def build(self, config: str) -> Built:
@@ -91,12 +93,21 @@ class IncrementalBuilder:
             write_if_changed(objects / SYSCALLS, system_call_list(self._syscalls))
             try:
                 label = f"compiling Linux {self._tree.release}"
-                make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label)
+                sandbox = self._sandbox()
+                make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label, sandbox=sandbox)
             except BuildError as error:
                 self._require_space(error)
                 raise
             check_config(config, (objects / ".config").read_text(encoding="utf-8"))
             return self._result(objects, log)
+
+    def _sandbox(self) -> Sandbox:
+        """Where the kernel's build may write: to this folder and the compilers' cache."""
+        temporary = self._folder / "tmp"
+        writable = (self._folder, *([self._compiler_cache] if self._compiler_cache else ()))
+        for folder in (*writable, temporary):
+            folder.mkdir(parents=True, exist_ok=True)
+        return Sandbox(writable=writable, temporary=temporary, visible=(self._tree.path,))
 
     def discard(self) -> None:
         """Remove the objects, some hundred MB: the next build begins from the seed again."""

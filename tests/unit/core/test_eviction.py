@@ -14,6 +14,7 @@ from tests.unit.core.steps import a_step, fill, new_store, refuse
 from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.eviction import evict
+from unilinux.core.leases import Lease
 from unilinux.core.localstore import LocalStore
 from unilinux.core.locks import locked, locked_if_free
 from unilinux.core.store import Output, Step, Workspace
@@ -23,6 +24,7 @@ USER = """
 import sys
 from pathlib import Path
 from unilinux.core.events import NullSink, Progress
+from unilinux.core.leases import Lease
 from unilinux.core.localstore import LocalStore
 root = Path(sys.argv[1])
 store = LocalStore(root / "store", logs=root / "logs", progress=Progress(NullSink()))
@@ -91,6 +93,17 @@ def test_a_store_keeps_itself_below_its_limit(tmp_path: Path) -> None:
     assert [path.exists() for path in old] == [False, False, True]
 
 
+def test_logs_of_long_ago_go_too(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name in ("old.log", "new.log"):
+        (logs / name).write_text("x")
+    os.utime(logs / "old.log", (0, 0))
+    store = LocalStore(tmp_path / "store", logs=logs, progress=Progress(NullSink()), limit_bytes=1 << 40)
+    store.run(a_step(), large)
+    assert [path.name for path in logs.iterdir()] == ["new.log"]
+
+
 def test_what_this_process_uses_stays(tmp_path: Path) -> None:
     outputs = made(tmp_path, 1, 2)
     done = evict(tmp_path / "store", 0)
@@ -112,6 +125,18 @@ def test_what_another_process_uses_stays_until_it_ends(tmp_path: Path) -> None:
         assert process.stdout.readline() == "x" * 1_000_000 + "\n"
     assert evict(tmp_path / "store", 0).in_use == 0
     assert not list((tmp_path / "store/step").iterdir())
+
+
+def test_a_forked_child_that_ends_takes_no_lease_away(tmp_path: Path) -> None:
+    outputs = made(tmp_path, 1)
+    child = os.fork()
+    if child == 0:
+        lease = outputs.pop().lease
+        assert isinstance(lease, Lease)
+        lease._end()  # as the interpreter does at its end
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert evict(tmp_path / "store", 0).in_use == 1
 
 
 def test_a_step_that_is_being_made_stays(tmp_path: Path) -> None:
