@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from unilinux.core.locks import locked_if_free
 from unilinux.image.record import ARTIFACTS, RECORD_FILE
 from unilinux.kconfig.resolved import RESOLVED_FILE
 from unilinux.observe.observe import USAGE_FILE
+from unilinux.ops.budget import HISTORY_FILE
 from unilinux.ops.report import REPORT_FILE
 from unilinux.ops.workshop import Workshop
 
@@ -96,17 +98,32 @@ def _clean_build(build: Path) -> Iterator[Removed | Kept]:
             elif _is_image(path):
                 yield from _clean_image(path)
             else:
-                yield Kept(path=path, reason="it is no image")
+                yield Kept(path=path, reason=_reason(path))
         _remove_if_empty(build)
 
 
 def _is_image(folder: Path) -> bool:
-    """Whether a folder holds an image, or what is left of one that was being written."""
+    """Whether a folder holds an image, or nothing but what is left of one that was being written."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    return any((folder / name).is_file() for name in (RECORD_FILE, RESOLVED_FILE, ".lock", ARTIFACTS["vmlinux"])) and (
-        not (folder / ".git").exists()
-    )
+    try:
+        if "artifacts" in json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")):
+            return True
+    except (OSError, ValueError, TypeError):  # none, or another program's
+        pass
+    inside = list(folder.iterdir())
+    return bool(inside) and all(_is_part(path) for path in inside)
+
+
+def _is_part(path: Path) -> bool:
+    return path.name in _IMAGE_FILES or path.name == _RUNS or _is_temporary(path)
+
+
+def _reason(path: Path) -> str:
+    """Why something in ``build/`` stays."""
+    if path.name == HISTORY_FILE:
+        return "it is the history of budgets"
+    return "it is a git work tree" if (path / ".git").exists() else "it is no image"
 
 
 def _clean_image(folder: Path) -> Iterator[Removed | Kept]:
@@ -116,7 +133,7 @@ def _clean_image(folder: Path) -> Iterator[Removed | Kept]:
             yield Kept(path=folder, reason="a build is writing it")
             return
         for path in sorted(folder.iterdir()):
-            if path.name in _IMAGE_FILES or path.name == _RUNS or _is_temporary(path):
+            if _is_part(path):
                 size += _removed(path).size_bytes
     yield Removed(path=folder, size_bytes=size)
     _remove_if_empty(folder)

@@ -66,6 +66,7 @@ def test_the_clock_is_proved_by_another_initramfs_in_the_same_kernel(tmp_path: P
     engine = FakeEngine(guest)
     kernel, tick = tmp_path / "vmlinux", tmp_path / "hello.cpio"
     kernel.write_bytes(probe_guest())
+    tick.write_bytes(b"")
     plan = make_plan(Request(app="nginx"), Layout(project=PROJECT, cache=tmp_path, build=tmp_path))
     tested = boot_test.ImageBootTest(plan=plan, engine=engine, evidence=tmp_path / "runs", tick=tick)
     assert tested._clock(kernel, tick, 10) == ""

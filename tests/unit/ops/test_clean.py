@@ -35,7 +35,7 @@ def add(path: Path, text: str = "x") -> Path:
 
 def add_image(build: Path, name: str = "hello-tiny") -> Path:
     for file in IMAGE_FILES:
-        add(build / name / file)
+        add(build / name / file, '{"artifacts": {}}')
     add(build / name / "runs/verify-1/console.log")
     return build / name
 
@@ -73,6 +73,17 @@ def test_a_file_of_the_users_in_an_images_folder_stays(here: Workshop) -> None:
     found = clean(here)
     assert tree(image) == {"my-notes"}
     assert kept(found) == {"my-notes"}
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[]", '{"layers": []}'])
+def test_a_kernel_that_the_user_built_there_stays(here: Workshop, record: str) -> None:
+    """An unpacked source with a vmlinux in it, and even with an image.json of another program."""
+    for name in ("vmlinux", "System.map", "Makefile", "kernel/exit.c"):
+        add(here.layout.build / "linux-6.12" / name)
+    add(here.layout.build / "linux-6.12/image.json", record)
+    before = tree(here.layout.build)
+    assert kept(clean(here)) == {"linux-6.12"}
+    assert tree(here.layout.build) == before
 
 
 @pytest.mark.parametrize("left", [("vmlinux",), (".lock", "vmlinux"), ("resolved.json", ".image.json.x1y2")])
