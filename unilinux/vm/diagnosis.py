@@ -15,6 +15,9 @@ _STAMP = r"(?:\[ *\d+\.\d+\] )?"
 # Behind an unfinished line of the application there is a stamp at least.
 _PANIC = re.compile(r"(?:^|\[ *\d+\.\d+\] )Kernel panic - not syncing: (?P<text>.+)")
 
+# A kernel without our patches panics when PID 1 ends; unless that was by SIGKILL, not for want of memory.
+_PID1_ENDED = re.compile(r"Attempted to kill init! exitcode=0x(?!00000009)")
+
 # Ways in which Linux says that there is not enough memory: unpacking the initramfs,
 # starting PID 1 (-12 is ENOMEM), allocating at boot, and later on.
 _NO_MEMORY = re.compile(
@@ -98,8 +101,9 @@ def judge(report: Report, lines: Sequence[str], memory_mib: int, *, restarted: b
     """
     shortage, panic = report.shortage, report.panic
     if not report.has_init:
-        shortage = shortage or lack_of_memory(lines)
         panic = panic or panic_text(lines)
+        if panic is None or not _PID1_ENDED.search(panic):
+            shortage = shortage or lack_of_memory(lines)
     match report.end:
         case ("exit", status):
             failure = _init_failure(report, lines) if status in _INIT_STATUSES else None

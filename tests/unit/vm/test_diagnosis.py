@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from unilinux.vm.diagnosis import hint_for, judge, lack_of_memory, said_started
-from unilinux.vm.outcome import Exited, InitFailed, OutOfMemory, Panic, Signalled, Timeout
+from unilinux.vm.outcome import End, Exited, InitFailed, OutOfMemory, Panic, Signalled, Timeout
 from unilinux.vm.report import read_report
 
 OUT_OF_MEMORY = (
@@ -153,3 +153,18 @@ def test_an_address_family_that_is_not_there_names_its_symbol() -> None:
 def test_a_panic_that_the_console_tells_of_is_a_hint_when_the_machine_stays() -> None:
     hint = hint_for(Timeout(1.0, "the line 'x'"), ("Kernel panic - not syncing: x",))
     assert hint == "the console says that the kernel panicked: 'x'"
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("0x00000100", Panic("Attempted to kill init! exitcode=0x00000100")),
+        ("0x00000009", OutOfMemory(64, "virtio_gpu: failed to allocate a framebuffer")),
+    ],
+)
+def test_a_stock_kernels_panic_at_the_end_of_pid1_is_no_lack_of_memory(code: str, outcome: End) -> None:
+    lines = (
+        "[    0.1] virtio_gpu: failed to allocate a framebuffer",
+        f"[    2.1] Kernel panic - not syncing: Attempted to kill init! exitcode={code}",
+    )
+    assert judge(read_report(""), lines, 64) == outcome
