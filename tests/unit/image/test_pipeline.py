@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What an image's record says of its inputs."""
 
 from __future__ import annotations
