@@ -111,5 +111,5 @@ def test_a_log_to_standard_output_is_on_the_console(workshop: Workshop, tmp_path
             with suppress(OSError), vm.connect(80, timeout_s=5) as connection:
                 connection.sendall(b"GET /asked-for HTTP/1.0\r\n\r\n")
                 answer = connection.recv(100)
-        assert isinstance(vm.watch("GET /asked-for HTTP/1.0", timeout_s=20), Ready)
+        assert isinstance(vm.watch('"GET /asked-for HTTP/1.0" 404 ', timeout_s=20), Ready)
         vm.kill()

@@ -17,7 +17,7 @@ from unilinux.app.run import standard_streams
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
-from unilinux.elf.file import is_elf
+from unilinux.elf.file import is_elf, read_elf
 from unilinux.sources.folder import entries_of
 
 # What every Unix program takes for granted. Numbers of devices are from the kernel's
@@ -163,8 +163,10 @@ def _entering(app: App, entry: Entry, built: Built, way: str) -> Entry:
     name = entry.content.relative_to(built.folder).as_posix()
     program = built.program(name)
     if way not in program.variants:
+        interpreter = read_elf(entry.content).interpreter
+        why = f"is dynamic ({interpreter} starts it)" if interpreter else "was not linked by $CC"
         raise BuildError(
-            f"{app.manifest.name}: {name} was not linked by $CC, so it has no variant for the {way}",
+            f"{app.manifest.name}: {name} {why}, so it has no variant for the {way}",
             hint=f'link it with $CC in the build steps of {app.path}; or add syscall = "trap" to the file there',
         )
     return replace(entry, content=program.variants[way])

@@ -45,6 +45,10 @@ class Entry:
         """How one program enters the kernel: as the image's usual programs do, or as it says itself."""
         return GATE if self.gated and file.syscall is None else TRAP
 
+    def syscall_of(self, file: File) -> str:
+        """How one program makes system calls, in the words of :attr:`syscall`."""
+        return self.syscall if file.syscall is None else file.syscall
+
     @property
     def wishes(self) -> tuple[Wish, ...]:
         """What the kernel needs for it."""

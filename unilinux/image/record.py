@@ -116,6 +116,7 @@ def make_record(
         "profile": plan.profile.name,
         "ring": plan.entry.ring,
         "syscall": plan.entry.syscall,
+        "main_syscall": plan.entry.syscall_of(plan.app.manifest.main),
         "machine": machine.describe(),
         "cmdline": " ".join((*machine.cmdline, *plan.profile.cmdline)),
         "source": dict(source),

@@ -93,7 +93,7 @@ class ImageBootTest:
                         vm,
                         manifest.all_checks,
                         stop,
-                        entry=Entry(ring=entry.ring, syscall=entry.syscall),
+                        entry=Entry(ring=entry.ring, syscall=entry.syscall_of(manifest.main)),
                         timeout_s=timeout_s,
                         on_result=_require,
                     )

@@ -65,7 +65,9 @@ def failure_with(here: Workshop, subject: ImageUnderTest, engine: Engine, *, tim
             subject.boot("verify"),
             engine,
             subject.manifest,
-            entry=Entry(ring=subject.record["ring"], syscall=subject.record["syscall"]),
+            entry=Entry(
+                ring=subject.record["ring"], syscall=subject.record.get("main_syscall", subject.record["syscall"])
+            ),
             progress=here.progress,
             timeout_s=timeout_s,
         )

@@ -101,6 +101,9 @@ _HOW_TO = """\
 - **a dynamic program**: its interpreter and all libraries in `[[files]]`; a build fails and names what is missing.
 - **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are
   open to all users.
+- **IPv6**: `IPV6 = "y"` in `[kernel]`; without it `listen [::]:80` fails in the guest.
+- **helpers that put themselves into the background**: the application is PID 1 and has to wait for them itself; else
+  each stays a zombie until the machine ends.
 - **a stop signal other than SIGINT and SIGQUIT, UDP ports**: not yet."""
 
 

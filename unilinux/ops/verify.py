@@ -52,7 +52,7 @@ def verify(here: Workshop, request: Request, *, accel: str = "auto", timeout_s: 
         image.reachable().boot("verify"),
         engine,
         image.manifest,
-        entry=Entry(ring=image.record["ring"], syscall=image.record["syscall"]),
+        entry=Entry(ring=image.record["ring"], syscall=image.record.get("main_syscall", image.record["syscall"])),
         progress=here.progress,
         timeout_s=timeout_s,
         look=image.run_command,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from unilinux.app.files import File
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.entry import Entry, choose_entry, usual_entry
@@ -63,6 +64,14 @@ def test_only_tiny_hardened_and_what_was_minimised_leave_system_calls_out() -> N
     kept = {name: usual_entry(read_profile(folder, name, root=folder)).kept for name in profile_names(folder)}
     minimised = {name for name in kept if name.endswith("-minimal")}
     assert {name for name, choice in kept.items() if choice == "used"} == {"tiny", "hardened", *minimised}
+
+
+def test_a_program_may_enter_in_its_own_way() -> None:
+    usual, own = File(path="/a", build="a"), File(path="/b", build="b", syscall="trap")
+    entry = Entry(ring=0, syscall="lean")
+    assert (entry.way_of(usual), entry.syscall_of(usual)) == ("gate", "lean")
+    assert (entry.way_of(own), entry.syscall_of(own)) == ("trap", "trap")
+    assert Entry(ring=3, syscall="trap").way_of(usual) == "trap"
 
 
 def test_wishes_follow_the_rung() -> None:
