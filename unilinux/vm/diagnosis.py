@@ -38,7 +38,8 @@ _KERNEL_STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
 
 # What init says, before the application can say anything.
 _INIT_ENTRY = re.compile(r"^unilinux: init: ring (?P<ring>[0-3]), syscall (?P<syscall>trap|gate|lean)$")
-_LAST_WORDS = re.compile(r"^unilinux: init (exited|killed) ")
+# The kernel's, when PID 1 has ended; more of its lines may follow.
+_LAST_WORDS = re.compile(rf"^{_STAMP}unilinux: init (exited|killed) ")
 _INIT_COMPLAINT = re.compile(r"^unilinux: (?P<text>cannot .+)")
 # Init's exit statuses: something before the application failed, it can't be executed, it isn't there.
 _INIT_STATUSES = (125, 126, 127)
@@ -121,7 +122,8 @@ def _init_failure(report: Report, lines: Sequence[str]) -> str | None:
     """What init complained about; None if it had become the application."""
     if report.started is not None:
         return None
-    own = [line for line in lines if line.strip() and not (_KERNEL_STAMP.match(line) or _LAST_WORDS.match(line))]
+    ends = [number for number, line in enumerate(lines) if _LAST_WORDS.match(line)]
+    own = [line for line in lines[: ends[-1] if ends else None] if line.strip() and not _KERNEL_STAMP.match(line)]
     complaints = [found["text"] for line in own if (found := _INIT_COMPLAINT.match(line))]
     if report.has_init:
         return complaints[-1] if complaints else "it did not say why"

@@ -106,8 +106,8 @@ def test_what_the_kernel_reports_before_its_end_is_believed() -> None:
 @pytest.mark.parametrize("status", [125, 126, 127])
 @pytest.mark.parametrize("report", ["init\n", ""])
 def test_init_that_fails_is_told_with_its_complaint(status: int, report: str) -> None:
-    last = f"unilinux: init exited with status {status}"
-    lines = ("[    0.1] Run /init", "unilinux: cannot mount /x: Invalid argument", last)
+    last = (f"unilinux: init exited with status {status}", "reboot: Power down")
+    lines = ("[    0.1] Run /init", "unilinux: cannot mount /x: Invalid argument", *last)
     assert judge(read_report(f"{report}exit {status}\n"), lines, 64) == InitFailed(
         status, "cannot mount /x: Invalid argument"
     )
