@@ -15,6 +15,7 @@ _BROUGHT: Mapping[str, str] = MappingProxyType(
     {
         "AIO": "io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents",
         "ADVISE_SYSCALLS": "madvise process_madvise fadvise64",
+        "BLOCK": "ioprio_set ioprio_get",
         "BPF_SYSCALL": "bpf",
         "BSD_PROCESS_ACCT": "acct",
         "CROSS_MEMORY_ATTACH": "process_vm_readv process_vm_writev",
@@ -30,16 +31,22 @@ _BROUGHT: Mapping[str, str] = MappingProxyType(
         "KEYS": "add_key request_key keyctl",
         "MEMBARRIER": "membarrier",
         "MEMFD_CREATE": "memfd_create",
+        "MODIFY_LDT_SYSCALL": "modify_ldt",
         "MODULES": "init_module finit_module delete_module",
         "MULTIUSER": "setregid setgid setreuid setuid setresuid getresuid setresgid getresgid setfsuid setfsgid "
         "setgroups getgroups capget capset",
         "NET": "socket socketpair bind listen accept accept4 connect getsockname getpeername setsockopt getsockopt "
         "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown",
+        "NUMA": "mbind get_mempolicy set_mempolicy set_mempolicy_home_node migrate_pages move_pages",
         "PERF_EVENTS": "perf_event_open",
         "POSIX_MQUEUE": "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
         "POSIX_TIMERS": "timer_create timer_gettime timer_getoverrun timer_settime timer_delete clock_adjtime "
         "getitimer setitimer alarm",
+        "PRINTK": "syslog",
+        "QUOTACTL": "quotactl quotactl_fd",
+        "RSEQ": "rseq",
         "SECCOMP": "seccomp",
+        "SECURITY_LANDLOCK": "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
         "SIGNALFD": "signalfd signalfd4",
         "SWAP": "swapon swapoff",
         "SYSVIPC": "msgget msgctl msgrcv msgsnd semget semctl semtimedop semop shmget shmctl shmat shmdt",
