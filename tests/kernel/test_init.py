@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.app.catalogue import load_catalogue
+from unilinux.app.catalogue import Catalogue
 from unilinux.app.init.compile import SIZE_LIMIT_BYTES, build_init
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
@@ -30,7 +30,7 @@ def headers(tree: KernelTree, store: Store) -> Output:
 def test_init_is_small_static_and_reproducible(
     name: str, layout: Layout, tree: KernelTree, headers: Output, tmp_path: Path
 ) -> None:
-    app = load_catalogue(layout.apps).find(name)
+    app = Catalogue(layout.apps).find(name)
     digests = set()
     for place in ("one", "another place"):
         store = LocalStore(tmp_path / place, logs=tmp_path / "logs", progress=Progress(NullSink()))

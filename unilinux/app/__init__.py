@@ -3,7 +3,7 @@
 
 In the order in which an image is made::
 
-    app = load_catalogue(layout.apps).find("nginx")                        # catalogue.py, manifest.py, checks.py
+    app = Catalogue(layout.apps).find("nginx")                        # catalogue.py, manifest.py, checks.py
     materials = app.manifest.source.obtain(app.folder, fetcher)            # unilinux.sources
     built = build_app(app, materials, toolchain=…, store=…, jobs=2)        # build.py, built.py
     init = build_init(app, kernel=…, headers=…, headers_digest=…, store=…)   # init/compile.py

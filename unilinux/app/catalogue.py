@@ -99,11 +99,6 @@ class Catalogue:
             return Broken(name=name, error=error)
 
 
-def load_catalogue(root: Path) -> Catalogue:
-    """The catalogue of a folder that holds one folder per application."""
-    return Catalogue(root)
-
-
 def load_app(folder: Path) -> App:
     """Read ``folder/app.toml`` and check that the folder fits it.
 

@@ -35,9 +35,9 @@ class Inspection:
         return {
             "system_calls": "all" if self.kept is None else [names.get(number, str(number)) for number in self.kept],
             "unknown_system_calls": [
-                {"program": scan.program, "place": mystery.place, "why": mystery.why}
+                {"program": scan.program, "place": unknown.place, "why": unknown.why}
                 for scan in self.scans
-                for mystery in scan.mysteries
+                for unknown in scan.unknown_calls
             ],
             "privileged_instructions": [
                 {
@@ -103,7 +103,7 @@ def _judge(scans: Sequence[Scan], *, refuse: bool, progress: Progress) -> None:
 
 
 def _all_known(scans: Sequence[Scan], *, insisted: bool, progress: Progress) -> bool:
-    unknown = [f"{scan.program}: {mystery.place}: {mystery.why}" for scan in scans for mystery in scan.mysteries]
+    unknown = [f"{scan.program}: {unknown.place}: {unknown.why}" for scan in scans for unknown in scan.unknown_calls]
     if unknown and insisted:
         raise BuildError(
             "it can't be told which system calls the application makes, so none can be left out",

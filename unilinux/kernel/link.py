@@ -9,7 +9,6 @@ linked kernel when it is asked for.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from unilinux.core.files import write_if_changed
 from unilinux.core.hosttools import KERNEL
 from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
+from unilinux.elf.file import read_elf
 from unilinux.kernel.kbuild import SYSCALLS, parse_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, view
 from unilinux.kernel.saved import Notes, SavedBuild, mirror, saved_build
@@ -37,7 +37,7 @@ _OWN = ("init", "include/generated", f"{_BOOT}/compressed")
 # With these, the whole kernel is linked to one object first.
 _LINKED_TWICE = ("X86_KERNEL_IBT", "LTO_CLANG")
 # XEN_ELFNOTE_PHYS32_ENTRY (include/xen/interface/elfnote.h): where a PVH loader enters.
-_PVH_NOTE = re.compile(r"^\s*Xen\s+0x\w+\s+.*\(0x0*12\)", re.MULTILINE)
+_PVH_NOTE = ("Xen", 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,10 @@ def _link(
     if (built / _RELOCATIONS).exists():
         os.replace(built / _RELOCATIONS, space.out / PurePosixPath(_RELOCATIONS).name)
     run(["strip", "--strip-all", "-o", space.out / "vmlinux", space.out / "vmlinux.debug"], log=space.log)
-    result = run(["readelf", "--notes", "--wide", space.out / "vmlinux"], log=space.log).output
-    if not _PVH_NOTE.search(result):
-        raise BuildError("the linked vmlinux has no PVH entry: QEMU couldn't boot it", details=result.splitlines())
+    elf_notes = [(note.owner, note.kind) for note in read_elf(space.out / "vmlinux").notes]
+    if _PVH_NOTE not in elf_notes:
+        found = [f"note of {owner}: type {kind:#x}" for owner, kind in elf_notes]
+        raise BuildError("the linked vmlinux has no PVH entry: QEMU couldn't boot it", details=found)
 
 
 def _compress(space: Workspace, tree: KernelTree, objects: Output, image: KernelImage) -> None:

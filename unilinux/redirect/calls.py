@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from unilinux.redirect.flow import has_unknown, known_numbers, values_at
-from unilinux.redirect.graph import Call, Door, Graph, Site
+from unilinux.redirect.graph import Call, EntryMethod, Graph, Site
 from unilinux.redirect.program import Function
 from unilinux.redirect.values import ARGUMENTS, UNKNOWN, Argument, State, Value
 
@@ -29,7 +29,7 @@ _ONLY_COMPARED = frozenset({"__syscall_cp_asm"})
 
 
 @dataclass(frozen=True, slots=True)
-class Mystery:
+class UnknownCall:
     """A place that makes system calls whose number can't be told."""
 
     place: str
@@ -42,7 +42,7 @@ class Calls:
 
     program: str
     numbers: Mapping[int, tuple[str, ...]]
-    mysteries: tuple[Mystery, ...]
+    unknown_calls: tuple[UnknownCall, ...]
 
 
 def system_calls(graph: Graph) -> Calls:
@@ -67,20 +67,22 @@ class _Search:
 
     def result(self) -> Calls:
         numbers: dict[int, set[str]] = {}
-        mysteries: list[Mystery] = []
+        unknown_calls: list[UnknownCall] = []
         for site in self._graph.sites:
             found, why = self._numbers(site)
             for number in found:
                 numbers.setdefault(number, set()).add(site.place)
-            mysteries += [Mystery(site.place, reason) for reason in dict.fromkeys(why)]
-        mysteries += [Mystery(f"code at {at:#x}", "no symbol covers it") for at in self._uncovered]
-        mysteries += [Mystery(place, "the code cannot be read from there on") for place in self._graph.undecoded]
+            unknown_calls += [UnknownCall(site.place, reason) for reason in dict.fromkeys(why)]
+        unknown_calls += [UnknownCall(f"code at {at:#x}", "no symbol covers it") for at in self._uncovered]
+        unknown_calls += [
+            UnknownCall(place, "the code cannot be read from there on") for place in self._graph.undecoded
+        ]
         if self._graph.program.dynamic:
-            mysteries.append(Mystery("shared libraries", "they are linked when the program is started"))
+            unknown_calls.append(UnknownCall("shared libraries", "they are linked when the program is started"))
         return Calls(
             program=self._graph.program.name,
             numbers={number: tuple(sorted(places)) for number, places in sorted(numbers.items())},
-            mysteries=tuple(mysteries),
+            unknown_calls=tuple(unknown_calls),
         )
 
     @cached_property
@@ -93,8 +95,8 @@ class _Search:
     def _numbers(self, site: Site) -> tuple[frozenset[int], list[str]]:
         if site.number is not None:
             return frozenset({site.number}), []
-        if site.door is Door.FOREIGN:
-            return frozenset(), [f"entered by {site.door.value}"]
+        if site.method is EntryMethod.FOREIGN:
+            return frozenset(), [f"entered by {site.method.value}"]
         if site.function.name in _HANDED_OVER:
             name, index = _HANDED_OVER[site.function.name]
             givers = [function for function in self._graph.reached if function.name == name]

@@ -12,9 +12,9 @@ from unilinux.redirect.program import Function
 from unilinux.redirect.values import (
     CLOBBERED,
     UNKNOWN,
-    Nobody,
     Stack,
     State,
+    Unknown,
     Value,
     entered,
     extended,
@@ -252,5 +252,5 @@ def known_numbers(value: Value) -> frozenset[int]:
 
 
 def has_unknown(value: Value) -> bool:
-    """Whether a value can be something that nobody knows."""
-    return any(isinstance(atom, Nobody | Stack) for atom in value)
+    """Whether a value can be something unknown."""
+    return any(isinstance(atom, Unknown | Stack) for atom in value)

@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\[rip( (?P<sign>[+-]) (?P<away>0x[0-9a-f]+|\d))?\]|(?P<va
 _TRANSFER = re.compile(r"(call|jmp|j[a-z]+|loop\w*)$")
 
 
-class Door(Enum):
+class EntryMethod(Enum):
     """How a program enters the kernel."""
 
     SYSCALL = "syscall"
@@ -38,7 +38,7 @@ class Site:
 
     function: Function
     address: int
-    door: Door
+    method: EntryMethod
     number: int | None = None
 
     @property
@@ -105,7 +105,7 @@ def reachable(program: Program) -> Graph:
             line = Line(address, size, mnemonic, operands)
             if suspicious:
                 suspects.append((function, line))
-            site = door(line) if traits.enters else None
+            site = entry_method(line) if traits.enters else None
             if site:
                 sites.append(Site(function, line.address, *site))
             elif traits.returns or (traits.jumps and not operands.startswith("0x")):
@@ -163,19 +163,19 @@ def _endless(reached: Sequence[Function], returning: set[int], jumps: Sequence[C
     return frozenset(function.address for function in reached) - back
 
 
-def door(line: Line) -> tuple[Door, int | None] | None:
+def entry_method(line: Line) -> tuple[EntryMethod, int | None] | None:
     """Whether an instruction enters the kernel, and the number if it is the instruction that says it."""
     if line.mnemonic == "syscall":
-        return Door.SYSCALL, None
+        return EntryMethod.SYSCALL, None
     if line.mnemonic == "sysenter" or (line.mnemonic, line.operands) == ("int", "0x80"):
-        return Door.FOREIGN, None
+        return EntryMethod.FOREIGN, None
     if "0xffffffffff60" not in line.operands or line.mnemonic not in ("call", "jmp"):
         return None
     found = re.search(r"\[(0x[0-9a-f]+)\]$", line.operands)
     address = int(found[1], 16) if found else 0
     if GATE + 0x1000 <= address < GATE_ENDS:
-        return Door.NUMBERED, (address - GATE - 0x1000) // 8
-    return (Door.GATE, None) if GATE <= address < GATE_ENDS else None
+        return EntryMethod.NUMBERED, (address - GATE - 0x1000) // 8
+    return (EntryMethod.GATE, None) if GATE <= address < GATE_ENDS else None
 
 
 def _references(program: Program, function: Function, line: Line) -> Iterator[tuple[Function, bool]]:

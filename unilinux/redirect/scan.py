@@ -11,7 +11,7 @@ from typing import Any
 
 from unilinux.core.files import write_atomically
 from unilinux.core.store import Step, Store
-from unilinux.redirect.calls import Mystery, system_calls
+from unilinux.redirect.calls import UnknownCall, system_calls
 from unilinux.redirect.decode import DISASSEMBLER
 from unilinux.redirect.graph import reachable
 from unilinux.redirect.privileged import Privileged, privileged_instructions
@@ -27,7 +27,7 @@ class Scan:
     program: str
     named: bool
     numbers: Mapping[int, tuple[str, ...]]
-    mysteries: tuple[Mystery, ...]
+    unknown_calls: tuple[UnknownCall, ...]
     privileged: tuple[Privileged, ...]
 
 
@@ -54,7 +54,7 @@ def _look(path: Path, name: str) -> dict[str, Any]:
         "program": name,
         "named": found.program.named,
         "numbers": {str(number): list(places) for number, places in asked.numbers.items()},
-        "mysteries": [asdict(mystery) for mystery in asked.mysteries],
+        "unknown_calls": [asdict(unknown) for unknown in asked.unknown_calls],
         "privileged": [asdict(instruction) for instruction in privileged_instructions(found)],
     }
 
@@ -64,6 +64,6 @@ def _from_json(document: Mapping[str, Any]) -> Scan:
         program=document["program"],
         named=document["named"],
         numbers={int(number): tuple(places) for number, places in document["numbers"].items()},
-        mysteries=tuple(Mystery(**entry) for entry in document["mysteries"]),
+        unknown_calls=tuple(UnknownCall(**entry) for entry in document["unknown_calls"]),
         privileged=tuple(Privileged(**entry) for entry in document["privileged"]),
     )

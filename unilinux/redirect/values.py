@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a register can hold at a place in a function: constants, the function's arguments, or nobody knows.
+"""What a register can hold at a place in a function: constants, the function's arguments, or something unknown.
 
 A data flow analysis over the function's instructions. It follows registers and the
 slots of the stack through moves, constants, arithmetic and the joins of paths.
@@ -15,18 +15,18 @@ from typing import TypeVar
 ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """The registers of a function's arguments, in order (the System V ABI)."""
 
-# What a call leaves nobody knows what in.
+# The registers whose values are unknown after a call.
 CLOBBERED = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"})
-_MOST = 64  # constants that one register may hold before nobody knows
+_MOST = 64  # constants that one register may hold; with more its value counts as unknown
 _MASK_64 = (1 << 64) - 1
 
 Key = TypeVar("Key")
 
 
-class Nobody(Enum):
+class Unknown(Enum):
     """Of a value that can't be told."""
 
-    KNOWS = "unknown"
+    VALUE = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Stack:
     offset: int
 
 
-Atom = int | Argument | Stack | Nobody
+Atom = int | Argument | Stack | Unknown
 Value = frozenset[Atom]
 
-UNKNOWN: Value = frozenset({Nobody.KNOWS})
+UNKNOWN: Value = frozenset({Unknown.VALUE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class State:
         return State(kept, self.slots, escaped)
 
     def forget(self, names: Iterable[str]) -> State:
-        """Registers get values that nobody knows."""
+        """The values of these registers become unknown."""
         gone = frozenset(names)
         return replace(self, registers={name: known for name, known in self.registers.items() if name not in gone})
 
@@ -119,7 +119,7 @@ def entered() -> State:
 
 
 def limited(atoms: Iterable[Atom]) -> Value:
-    """A value of these; nobody knows when there are too many, as in a loop that counts."""
+    """A value of these; unknown when there are too many, as in a loop that counts."""
     value = frozenset(atoms)
     return UNKNOWN if len(value) > _MOST else value
 
@@ -130,7 +130,7 @@ def truncated(value: Value, size: int) -> Value:
         return value
     mask = (1 << 8 * size) - 1
     return limited(
-        atom & mask if isinstance(atom, int) else atom if isinstance(atom, Argument) and size == 4 else Nobody.KNOWS
+        atom & mask if isinstance(atom, int) else atom if isinstance(atom, Argument) and size == 4 else Unknown.VALUE
         for atom in value
     )
 
@@ -145,7 +145,7 @@ def extended(value: Value, size: int) -> Value:
         if isinstance(atom, int)
         else atom
         if isinstance(atom, Argument) and size == 4
-        else Nobody.KNOWS
+        else Unknown.VALUE
         for atom in value
     )
 
@@ -159,7 +159,7 @@ def plus(value: Value, amount: int) -> Value:
         if isinstance(atom, Stack)
         else atom
         if amount == 0
-        else Nobody.KNOWS
+        else Unknown.VALUE
         for atom in value
     )
 

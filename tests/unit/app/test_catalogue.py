@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.app.conftest import MakeApp
-from unilinux.app.catalogue import App, Broken, load_app, load_catalogue
+from unilinux.app.catalogue import App, Broken, Catalogue, load_app
 from unilinux.app.render import render
 from unilinux.app.rootfs import template_variables
 from unilinux.core.errors import ManifestError, UsageError
 
 APPS = Path(__file__).parents[3] / "apps"
-NAMES = load_catalogue(APPS).names
+NAMES = Catalogue(APPS).names
 
 
 def test_shipped_applications_are_all_there() -> None:
@@ -23,7 +23,7 @@ def test_shipped_applications_are_all_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_application_holds(name: str) -> None:
-    app = load_catalogue(APPS).find(name)
+    app = Catalogue(APPS).find(name)
     for file in app.manifest.files:
         if file.template is not None:
             assert render(app.folder / file.template, template_variables(app))
@@ -34,7 +34,7 @@ def test_shipped_application_holds(name: str) -> None:
 
 def test_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="no application 'ngnix'; did you mean 'nginx'"):
-        load_catalogue(APPS).find("ngnix")
+        Catalogue(APPS).find("ngnix")
 
 
 def test_a_broken_neighbour_does_no_harm(make_app: MakeApp) -> None:
@@ -42,7 +42,7 @@ def test_a_broken_neighbour_does_no_harm(make_app: MakeApp) -> None:
     broken = app.folder.parent / "broken"
     broken.mkdir()
     (broken / "app.toml").write_text("schema = ")
-    assert load_catalogue(app.folder.parent).find("toy").manifest.name == "toy"
+    assert Catalogue(app.folder.parent).find("toy").manifest.name == "toy"
 
 
 def test_all_applications_are_listed_with_what_is_wrong_with_some(make_app: MakeApp) -> None:
@@ -50,7 +50,7 @@ def test_all_applications_are_listed_with_what_is_wrong_with_some(make_app: Make
     broken = app.folder.parent / "broken"
     broken.mkdir()
     (broken / "app.toml").write_text("schema = ")
-    bad, good = load_catalogue(app.folder.parent).all()
+    bad, good = Catalogue(app.folder.parent).all()
     assert isinstance(bad, Broken)
     assert isinstance(good, App)
     assert (bad.name, good.manifest.name) == ("broken", "toy")

@@ -23,7 +23,7 @@ class Config:
 
 
 def scan(numbers: dict[int, tuple[str, ...]], program: str = "/bin/server") -> Scan:
-    return Scan(program=program, named=True, numbers=numbers, mysteries=(), privileged=())
+    return Scan(program=program, named=True, numbers=numbers, unknown_calls=(), privileged=())
 
 
 def config(**symbols: str) -> Resolved:

@@ -17,14 +17,14 @@ def calls(program: Program) -> Calls:
 
 def numbers(program: Program) -> list[int]:
     found = calls(program)
-    assert not found.mysteries
+    assert not found.unknown_calls
     return list(found.numbers)
 
 
 def test_a_number_beside_its_system_call(assemble: Assemble) -> None:
     found = calls(assemble("_start:\n" + EXIT))
     assert found.numbers == {60: ("_start+0x5",)}
-    assert not found.mysteries
+    assert not found.unknown_calls
 
 
 def test_the_gate_by_call_by_jump_and_by_number(assemble: Assemble) -> None:
@@ -106,7 +106,7 @@ _start: sub $24, %rsp
         + "f_other: movl $9, (%rdi)\n ret\n"
     )
     found = calls(program)
-    assert [mystery.place for mystery in found.mysteries] == ["_start+0x1a"]
+    assert [unknown.place for unknown in found.unknown_calls] == ["_start+0x1a"]
     assert 7 not in found.numbers
 
 
@@ -159,19 +159,19 @@ f_syscall: mov %rdi, %rax
 """
     )
     found = calls(program)
-    assert [(mystery.place, mystery.why) for mystery in found.mysteries] == [
+    assert [(unknown.place, unknown.why) for unknown in found.unknown_calls] == [
         ("f_syscall+0x3", "f_syscall gets it as an argument, and may be called through a pointer")
     ]
 
 
 def test_a_number_from_memory_is_a_mystery(assemble: Assemble) -> None:
     found = calls(assemble("_start: mov 8(%rdi), %rax\n syscall\n" + EXIT))
-    assert [mystery.place for mystery in found.mysteries] == ["_start+0x4"]
+    assert [unknown.place for unknown in found.unknown_calls] == ["_start+0x4"]
 
 
 def test_a_call_may_change_the_register(assemble: Assemble) -> None:
     found = calls(assemble("_start: mov $5, %eax\n call f_other\n syscall\n" + EXIT + "f_other: ret\n"))
-    assert [mystery.place for mystery in found.mysteries] == ["_start+0xa"]
+    assert [unknown.place for unknown in found.unknown_calls] == ["_start+0xa"]
 
 
 def test_nothing_comes_back_from_a_function_that_never_returns(assemble: Assemble) -> None:
@@ -222,24 +222,26 @@ def test_what_has_its_address_taken_can_run(assemble: Assemble) -> None:
 
 def test_a_loop_that_counts_comes_to_rest(assemble: Assemble) -> None:
     found = calls(assemble("_start: xor %eax, %eax\n1: inc %eax\n syscall\n cmp $9, %rdi\n jne 1b\n" + EXIT))
-    assert [mystery.place for mystery in found.mysteries] == ["_start+0x4"]
+    assert [unknown.place for unknown in found.unknown_calls] == ["_start+0x4"]
     found = calls(assemble("_start: xor %ebx, %ebx\n1: inc %ebx\n mov %ebx, %eax\n syscall\n jmp 1b\n"))
-    assert [mystery.place for mystery in found.mysteries] == ["_start+0x6"]
+    assert [unknown.place for unknown in found.unknown_calls] == ["_start+0x6"]
 
 
-def test_numbers_of_another_system_are_a_mystery(assemble: Assemble) -> None:
+def test_numbers_of_another_system_are_unknown(assemble: Assemble) -> None:
     found = calls(assemble("_start: mov $1, %eax\n int $0x80\n" + EXIT))
-    assert [mystery.why for mystery in found.mysteries] == ["entered by int 0x80 or sysenter, whose numbers are others"]
+    assert [unknown.why for unknown in found.unknown_calls] == [
+        "entered by int 0x80 or sysenter, whose numbers are others"
+    ]
 
 
 def test_a_system_call_outside_all_symbols_is_a_mystery(assemble: Assemble) -> None:
     found = calls(assemble("_start:\n" + EXIT + ".size _start, . - _start\n nop\n syscall\n"))
-    assert [mystery.why for mystery in found.mysteries] == ["no symbol covers it"]
+    assert [unknown.why for unknown in found.unknown_calls] == ["no symbol covers it"]
 
 
 def test_code_that_cannot_be_read_is_a_mystery(assemble: Assemble) -> None:
     found = calls(assemble("_start:\n" + EXIT + ".byte 0x06, 0x0f, 0x05\n"))
-    assert [(mystery.place, mystery.why) for mystery in found.mysteries] == [
+    assert [(unknown.place, unknown.why) for unknown in found.unknown_calls] == [
         ("_start+0x9", "the code cannot be read from there on")
     ]
 

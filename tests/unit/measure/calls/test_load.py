@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.verify.server import hang_up, reply, serving
 from tests.unit.vm.fake import FakeEngine, FakeGuest
-from unilinux.app.catalogue import load_catalogue
+from unilinux.app.catalogue import Catalogue
 from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
@@ -31,7 +31,7 @@ from unilinux.vm.probe import probe_guest
 from unilinux.vm.protocols.stream import ProtocolError
 from unilinux.vm.vm import Vm
 
-APPS = load_catalogue(Path(__file__).parents[4] / "apps")
+APPS = Catalogue(Path(__file__).parents[4] / "apps")
 HTTP = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-LENGTH: 5\r\n\r\nhello"
 LOAD = Load(port=80, request=b"ask\r\n", read_answer=read_resp, prepare=(b"set\r\n",))
 
