@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one reader of ELF files, for 64-bit little-endian machines.
 
-Headers are read by pyelftools, tables with many entries (symbols, relocations) by
-:mod:`struct`, which takes a hundredth of the time. Contents are views of the mapped
-file: nothing is copied before somebody looks at it.
+Sections and what is needed to start are read by pyelftools. The file's header and its segments,
+which is all that most want to know, are read by :mod:`struct`, since importing pyelftools takes longer
+than the rest; and so are tables with many entries (symbols, relocations), in a hundredth of the time.
+Contents are views of the file's bytes: nothing is copied before somebody looks at it.
 """
 
 from __future__ import annotations
 
 import io
-import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from unilinux.core.errors import BuildError
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 MAGIC = b"\x7fELF"
 
 _IDENT_64_LITTLE = MAGIC + b"\x02\x01"
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
+_SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
+_KINDS = {1: "ET_REL", 2: "ET_EXEC", 3: "ET_DYN", 4: "ET_CORE"}
+_MACHINES = {3: "EM_386", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
+_SEGMENTS = {0: "PT_NULL", 1: "PT_LOAD", 2: "PT_DYNAMIC", 3: "PT_INTERP", 4: "PT_NOTE", 7: "PT_TLS"}
 _EXECUTABLE, _ALLOCATED = 0x4, 0x2  # SHF_EXECINSTR, SHF_ALLOC
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 _RELOCATION = struct.Struct("<QQq")  # Elf64_Rela
@@ -87,49 +92,43 @@ class Elf:
     :raise BuildError: from each property, if that part of the file is damaged.
     """
 
-    def __init__(self, path: Path, data: mmap.mmap | bytes) -> None:
+    def __init__(self, path: Path, data: bytes) -> None:
         """Use :func:`read_elf`."""
         self.path = path
         self._data = data
-        with _explained(path):
-            self._file = _open(data)
-            header = self._file.header
-            for table, count, size in (
-                (header["e_phoff"], header["e_phnum"], header["e_phentsize"]),
-                (header["e_shoff"], header["e_shnum"], header["e_shentsize"]),
-            ):
-                if table + count * size > len(data):
-                    raise BuildError(f"{path} is cut short")
+        if len(data) < _HEADER.size:
+            raise BuildError(f"{path} is cut short")
+        fields = _HEADER.unpack_from(data)
+        _, self._kind, self._machine, _, self.entry, segments, sections, _, _, size, count, *more = fields
+        self._segments = (segments, size, count)
+        for table, entry_size, entries in (self._segments, (sections, more[0], more[1])):
+            if table + entry_size * entries > len(data):
+                raise BuildError(f"{path} is cut short")
+        if count and size != _SEGMENT.size:
+            raise BuildError(f"{path} is no ELF file that can be read: a segment's entry has {size} bytes")
 
     @property
     def machine(self) -> str:
         """The processor that it is for, as ELF names it: ``EM_X86_64``."""
-        return str(self._file.header["e_machine"])
+        return _MACHINES.get(self._machine, f"EM_{self._machine}")
 
     @property
     def kind(self) -> str:
         """``ET_REL`` (an object), ``ET_EXEC`` (a program at fixed addresses), ``ET_DYN`` (one at any, or a library)."""
-        return str(self._file.header["e_type"])
-
-    @property
-    def entry(self) -> int:
-        """The address of its first instruction."""
-        return int(self._file.header["e_entry"])
+        return _KINDS.get(self._kind, f"ET_{self._kind}")
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """All segments, in the file's order."""
-        with _explained(self.path):
-            return tuple(
-                Segment(
-                    address=segment["p_vaddr"],
-                    content=self._view(segment["p_offset"], segment["p_filesz"]),
-                    kind=str(segment["p_type"]),
-                    physical=segment["p_paddr"],
-                    size_bytes=segment["p_memsz"],
-                )
-                for segment in self._file.iter_segments()
+        table, size, count = self._segments
+        found = []
+        for number in range(count):
+            kind, _, offset, address, physical, in_file, in_memory, _ = _SEGMENT.unpack_from(
+                self._data, table + number * size
             )
+            content = self._view(offset, in_file)
+            found.append(Segment(address, content, _SEGMENTS.get(kind, f"PT_{kind:#x}"), physical, in_memory))
+        return tuple(found)
 
     @property
     def loaded(self) -> tuple[Segment, ...]:
@@ -189,6 +188,11 @@ class Elf:
         """The first section of that name."""
         return next((section for section in self.sections if section.name == name), None)
 
+    @cached_property
+    def _file(self) -> ELFFile:
+        with _explained(self.path):
+            return _open(self._data)
+
     def _section(self, section: Any) -> Section:
         flags, kind, size = section["sh_flags"], str(section["sh_type"]), section["sh_size"]
         return Section(
@@ -226,14 +230,10 @@ def read_elf(path: Path) -> Elf:
     :raise BuildError: it is none for 64-bit little-endian machines, is damaged, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_IDENT_64_LITTLE))
-            if start != _IDENT_64_LITTLE:
-                raise BuildError(f"{path} is not a 64-bit ELF file")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        data = path.read_bytes()
     except OSError as error:
         raise BuildError(f"cannot read {path}: {error.strerror}") from error
-    return Elf(path, data)
+    return parse_elf(data, str(path))
 
 
 def parse_elf(content: bytes, name: str) -> Elf:
@@ -280,10 +280,10 @@ class _explained:  # noqa: N801 - a context manager reads as a verb
             raise BuildError(f"{self._path} is no ELF file that can be read: {error}") from error
 
 
-def _open(data: mmap.mmap | bytes) -> ELFFile:
+def _open(data: bytes) -> ELFFile:
     from elftools.elf.elffile import ELFFile
 
-    return ELFFile(cast("IO[bytes]", io.BytesIO(data) if isinstance(data, bytes) else data))
+    return ELFFile(io.BytesIO(data))
 
 
 def _whole(content: memoryview, entry: struct.Struct) -> memoryview:
