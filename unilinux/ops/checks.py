@@ -78,14 +78,23 @@ def _pytest(project: Path, *words: str, output: IO[str] | None) -> Tested:
         with subprocess.Popen(argv, cwd=project, stdout=output) as running:
             try:
                 status = running.wait()
-            except BaseException:  # whoever is asked to end asks pytest, which ends its workers and their guests
-                running.terminate()
-                try:
-                    running.wait(_PATIENCE_S)
-                except subprocess.TimeoutExpired:
-                    running.kill()
+            except BaseException as asked:  # whoever is asked to end asks pytest, which ends its workers
+                # Ctrl-C reaches pytest as well, which then sums up and ends by itself.
+                if type(asked) is not KeyboardInterrupt or not _ends(running):
+                    running.terminate()
+                    if not _ends(running):
+                        running.kill()
                 raise
         return _read(results, status)
+
+
+def _ends(running: subprocess.Popen[bytes]) -> bool:
+    """Whether it ends within a while."""
+    try:
+        running.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _read(results: Path, status: int) -> Tested:
