@@ -78,7 +78,9 @@ int main(void)
 def test_usual_files_are_there(mounts: str, workshop: Workshop, boot_of: Callable[[Image], Boot]) -> None:
     name = workshop.add("usual" if not mounts else "usual-mounted", PROGRAM)
     manifest = workshop.layout.apps / name / "app.toml"
-    manifest.write_text(manifest.read_text().replace("memory_mib = 32", f"memory_mib = 32{mounts}"))
+    text = manifest.read_text().replace("memory_mib = 32", f"memory_mib = 64{mounts}")
+    # What is mounted is configured in the servers' kernel.
+    manifest.write_text(text.replace('profile = "tiny"', 'profile = "server"') if mounts else text)
     with Vm.start(boot_of(workshop.build(name)), ENGINE) as vm:
         outcome = vm.wait(timeout_s=60)
         said = [line.text for line in vm.console.lines()]
