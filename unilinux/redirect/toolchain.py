@@ -40,7 +40,7 @@ class ToolchainSpec:
 
     It is built twice: its programs enter the kernel by the SYSCALL instruction, as
     everywhere, or by a call of UniLinux's gate. The patch series makes the second
-    possible; without ``UNILINUX_GATE`` a patched musl has the object code of the original.
+    possible. In both, what the library finds broken ends by SIGSEGV at any privilege level.
     """
 
     version: str
