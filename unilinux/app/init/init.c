@@ -194,8 +194,29 @@ static int current_ring(void)
 	return cs & 3;
 }
 
+/*
+ * Returns the error if it fails. The call goes the way that the application's own calls will
+ * go: the kernel tells the host which that was.
+ */
+static int become_application(char **envp)
+{
+	long result;
+
+	if (!PLAN_GATE || !(kernel_features(envp) & HWCAP2_UNILINUX_GATE)) {
+		execve(plan_argv[0], plan_argv, plan_envp);
+		return errno;
+	}
+	asm volatile("lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:"
+		     : "=a"(result)
+		     : "a"(__NR_execve), "D"(plan_argv[0]), "S"(plan_argv), "d"(plan_envp)
+		     : "rcx", "r11", "memory", "cc");
+	return -result;
+}
+
 int main(int argc, char **argv, char **envp)
 {
+	int error;
+
 	(void)argc;
 	(void)argv;
 	prepare_files();
@@ -210,7 +231,7 @@ int main(int argc, char **argv, char **envp)
 		return SETUP_FAILED;
 	}
 	printf("unilinux: starting %s\n", plan_argv[0]);
-	execve(plan_argv[0], plan_argv, plan_envp);
-	complain("execute", plan_argv[0], errno);
-	return errno == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
+	error = become_application(envp);
+	complain("execute", plan_argv[0], error);
+	return error == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
 }
