@@ -15,7 +15,7 @@ import pytest
 from tests.boot.attack import SOURCES, Report, Target, cases
 from tests.boot.conftest import Workshop
 
-PROGRAMS = ("gate", "process", "stress", "wild")
+PROGRAMS = ("gate", "process", "promises", "stress", "wild")
 KERNELS = ("attack-up", "attack-locking", "attack-full")
 # Ring and system call of the program's C library; the programs use all forms of the gate by themselves.
 ENTRIES = ((3, "trap"), (0, "trap"), (0, "gate"), (0, "lean"))
@@ -43,7 +43,7 @@ def targets() -> Iterator[tuple[Target, tuple[str, ...]]]:
     for ring, syscall in ((3, "trap"), (0, "gate")):
         yield Target("attack-full", ring, syscall, bzimage=True), PROGRAMS
     for model in MODELS:
-        yield Target("attack-up", 0, "lean", model=model), ("gate", "wild")
+        yield Target("attack-up", 0, "lean", model=model), ("gate", "promises", "wild")
 
 
 def is_slow(target: Target) -> bool:
@@ -133,6 +133,8 @@ ENDINGS = {
     ("process", "aborted"): "SIGABRT",
     ("process", "stack_overflow"): "SIGSEGV",
     ("process", "undefined_opcode"): "SIGILL",
+    ("promises", "free_twice"): "SIGSEGV",
+    ("promises", "join_detached"): "SIGSEGV",
     ("wild", "int_236_local_timer"): "SIGSEGV",
     ("wild", "int_8_double_fault"): "SIGSEGV",
     ("wild", "set_gs_and_fault"): "SIGILL",
