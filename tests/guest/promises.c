@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
+ * # long: one table of promises, and a case for each
  * What the CPU does for code at CPL 3 alone.  In ring 0 a call that asks for it
  * must fail; what no call asks for ends in the documented way (docs/ring0.md).
  * What passes in ring 3 as it does in ring 0 is here, too: ways to crash, and code
