@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from unilinux.core.events import NullSink, Progress
+from unilinux.core.files import digest_file
 from unilinux.core.layout import Layout
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Store
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.pipeline import Pipeline
 from unilinux.image.request import Request, make_plan
-from unilinux.kernel.kbuild import compile_objects, install_headers, parse_config
+from unilinux.kernel.kbuild import SYSCALLS, compile_objects, install_headers, parse_config, system_call_list
 from unilinux.kernel.link import KernelImage, link_image
-from unilinux.kernel.make import OBJECTS
+from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
 from unilinux.link.initramfs import Initramfs
 
@@ -77,6 +78,26 @@ def test_same_image_wherever_it_is_linked(layout: Layout, tree: KernelTree, obje
     one, _ = link(layout, tmp_path / "one", tree, objects, 5_000)
     other, _ = link(layout, tmp_path / "another-place", tree, objects, 5_000)
     assert one.output.digest == other.output.digest
+
+
+@pytest.mark.parametrize("syscalls", [(), (0, 1, 60)])
+def test_a_link_has_the_bytes_that_kbuild_makes(
+    tree: KernelTree, objects: Output, tmp_path: Path, syscalls: tuple[int, ...]
+) -> None:
+    store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(NullSink()))
+    (name,) = CARRIER.placeholders
+    archive = cpio(tmp_path / "x.cpio", 5_000)
+    image = link_image(tree, objects, {name: archive}, digest="x", store=store, syscalls=syscalls)
+    copy_view(objects.path, tmp_path / "view")
+    place = view(tree.path, tmp_path / "view")
+    (place / OBJECTS / name).write_bytes(archive.read_bytes())
+    (place / OBJECTS / SYSCALLS).write_bytes(system_call_list(syscalls))
+    tools = compiler_wrapper(tmp_path / "tools")
+    with Progress(NullSink()).step("make", "make") as step:
+        options = ["--old-file=prepare"]
+        make(place, ["vmlinux"], options=options, tools=tools, log=tmp_path / "log", step=step, label="make")
+    assert digest_file(place / OBJECTS / "vmlinux") == digest_file(image.debug)
+    assert digest_file(place / OBJECTS / "System.map") == digest_file(image.system_map)
 
 
 def test_no_absolute_path_is_recorded(layout: Layout, objects: Output, tree: KernelTree, tmp_path: Path) -> None:
