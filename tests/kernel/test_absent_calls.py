@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The table of system calls that a configuration may lack, against the real kernel's own list."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that can't be in the guest's memory are told before a boot."""
 
 from __future__ import annotations
