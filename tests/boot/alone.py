@@ -102,13 +102,14 @@ def build(
     ring: int = 0,
     syscall: str = "lean",
     disks: tuple[Disk, ...] = (),
+    bzimage: bool = False,
 ) -> Image:
     """The image of a guest, on a machine with these disks."""
     app = guest.add_to(workshop)
     plan = make_plan(Request(app=app, profile=profile, ring=ring, syscall=syscall), workshop.layout)
     if disks:
         plan = replace(plan, machine=compose(replace(plan.machine.spec, disks=disks)))
-    return workshop.build_plan(plan)
+    return workshop.build_plan(plan, bzimage=bzimage)
 
 
 def boot_of(image: Image, evidence: Path, *cmdline: str) -> Boot:

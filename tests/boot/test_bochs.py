@@ -106,7 +106,7 @@ panic: action=fatal
 def console(request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines of the console of one run."""
     ring, syscall, cpu = request.param
-    image = alone.build(workshop, LAUNCH, ring=ring, syscall=syscall)
+    image = alone.build(workshop, LAUNCH, ring=ring, syscall=syscall, bzimage=True)
     lines = run_bochs(image, tmp_path_factory.mktemp(f"bochs-{cpu}"), cpu)
     assert any(line.endswith(f"unilinux: init: ring {ring}, syscall {syscall}") for line in lines), lines[-20:]
     return lines
