@@ -66,6 +66,12 @@ start:
     outw %ax, $0x80
     out %al, %dx
     out %al, %dx
+    mov $start, %esi
+    mov $16, %ecx
+    rep outsb                    # one exit
+    mov $4, %ecx
+    rep outsb                    # another one
+    rep outsb                    # ecx is 0: none
     movl 0xfee00030, %eax
     movl %eax, 0xfee000f0
     incl 0xfee00080              # a read and a write
@@ -193,7 +199,7 @@ def test_every_exit_is_told_with_its_cause(tmp_path: Path, plugin: Path) -> None
         "RDMSR": 5,
         "WRMSR": 2,
         "WBINVD": 1,
-        "port 0x3f8": 3,
+        "port 0x3f8": 5,
         "PIC": 1,
         "port 0x80": 1,
         "local APIC": 4,

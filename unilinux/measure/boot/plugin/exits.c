@@ -5,8 +5,14 @@
 #include <string.h>
 
 #include "exits.h"
+#include "plan.h"
 
 #define MOST_BYTES 15	/* of an x86 instruction */
+
+struct repeated {
+	const char *kind;
+	uint64_t address;
+};
 
 static void tell(const char *kind)
 {
@@ -20,6 +26,25 @@ static void instruction_exits(unsigned int vcpu, void *kind)
 {
 	(void)vcpu;
 	tell(kind);
+}
+
+/*
+ * Each iteration of a REP string instruction is executed as an instruction, but
+ * a hypervisor gets it as a whole. Iterations follow each other with nothing in
+ * between, unless an interrupt comes: then the rest is another exit.
+ */
+static void repeated_exits(unsigned int vcpu, void *data)
+{
+	static const struct repeated *last;
+	static uint64_t next;
+	const struct repeated *here = data;
+	uint64_t now = executed();
+
+	(void)vcpu;
+	if (!last || last->address != here->address || now != next)
+		tell(here->kind);
+	last = here;
+	next = now + 1;
 }
 
 static void memory_exits(unsigned int vcpu, qemu_plugin_meminfo_t info,
@@ -93,12 +118,33 @@ static const char *kind_of(const uint8_t *byte, size_t size)
 	return NULL;
 }
 
+static bool is_repeated(const uint8_t *byte, size_t size)
+{
+	for (; size && is_legacy_prefix(*byte); byte++, size--)
+		if (*byte == 0xf2 || *byte == 0xf3)
+			return true;
+	return false;
+}
+
+static void watch_repeated(struct qemu_plugin_insn *insn, const char *kind)
+{
+	struct repeated *here = zeroed(1, sizeof(*here));
+
+	here->kind = kind;
+	here->address = qemu_plugin_insn_vaddr(insn);
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, repeated_exits,
+			QEMU_PLUGIN_CB_NO_REGS, here);
+}
+
 void watch_exits(struct qemu_plugin_insn *insn)
 {
 	uint8_t bytes[MOST_BYTES];
-	const char *kind = kind_of(bytes, bytes_of(insn, bytes));
+	size_t size = bytes_of(insn, bytes);
+	const char *kind = kind_of(bytes, size);
 
-	if (kind)
+	if (kind && is_repeated(bytes, size))
+		watch_repeated(insn, kind);
+	else if (kind)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, instruction_exits,
 				QEMU_PLUGIN_CB_NO_REGS, (void *)kind);
 	qemu_plugin_register_vcpu_mem_cb(insn, memory_exits,
