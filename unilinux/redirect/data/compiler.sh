@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # The host's gcc, compiling for and linking with the musl beside this script.
 # UNILINUX_BUILD_FOLDER, when set, is the folder whose name must not show in the output.
 # UNILINUX_ENTRY=gate links programs whose system calls go through UniLinux's gate. They don't run on this host.

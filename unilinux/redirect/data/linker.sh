@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # The linker that the tool chain's gcc calls: the host's ld, which links programs at fixed addresses.
 #
 # A program's system calls are made by its C library: by trap, which runs on this host as well, as configure scripts
