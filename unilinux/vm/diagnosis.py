@@ -101,6 +101,8 @@ def judge(report: Report, lines: Sequence[str], memory_mib: int, *, restarted: b
     the kernel killed for want of memory has not just got a signal.
     """
     shortage, panic = report.shortage, report.panic
+    if panic is not None:
+        shortage = shortage or lack_of_memory([panic])
     if not report.has_init:
         panic = panic or panic_text(lines)
         if panic is None or not _PID1_ENDED.search(panic):

@@ -24,7 +24,8 @@ BOOT_FILE = "boot.json"
 _KEPT = 5  # folders of each kind
 _LOCK_FILE = "in-use"
 _UNUSED_S = 3600.0  # how long a folder may wait for its boot
-_NAME = re.compile(r"(?P<kind>.+)-(?:\d{8}T\d{6}Z-[0-9a-f]{6}|\d+)")
+# The shortest kind that fits: the random end of a name may consist of decimal digits alone.
+_NAME = re.compile(r"(?P<kind>.+?)-(?:\d{8}T\d{6}Z-[0-9a-f]{6}|\d+)")
 
 
 def evidence_folder(runs: Path, kind: str) -> Path:

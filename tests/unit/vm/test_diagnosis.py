@@ -93,6 +93,11 @@ def test_a_panic_behind_an_unfinished_line_is_one() -> None:
     assert judge(read_report(""), ("> [    1.000000] Kernel panic - not syncing: Oops",), 64) == Panic("Oops")
 
 
+def test_a_panic_for_want_of_memory_before_there_is_a_console_is_a_lack_of_memory() -> None:
+    text = "__populate_section_memmap: Failed to allocate 2097152 bytes align=0x1000 nid=0"
+    assert judge(read_report(f"panic {text}\n"), (), 5) == OutOfMemory(5, text)
+
+
 def test_what_the_kernel_reports_before_its_end_is_believed() -> None:
     assert judge(read_report("init\npanic Attempted to kill the idle task!\n"), (), 64, restarted=False) == Panic(
         "Attempted to kill the idle task!"

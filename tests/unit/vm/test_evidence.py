@@ -45,6 +45,12 @@ def test_only_the_newest_few_are_kept_of_each_kind(tmp_path: Path) -> None:
     assert all(folder.exists() for folder in (*others, *slow))
 
 
+def test_a_name_that_ends_in_decimal_digits_is_of_its_kind_too(tmp_path: Path) -> None:
+    oldest = logs(tmp_path / "verify-20261127T091028Z-183033", age=99)
+    old(tmp_path, 5)
+    assert not oldest.exists()
+
+
 def test_one_that_is_used_stays_however_old_it_is(tmp_path: Path) -> None:
     found = old(tmp_path, 5)
     with in_use(found[-1]):
