@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The compiler that build steps call: the host's gcc, with what it has compiled before kept by ccache.
 
-A kernel that is compiled again in another folder (after a changed patch, in another checkout) finds its
-objects by the headers that they include, the options and the compiler. Kernels of different configurations
-share few: nearly all of their sources include what the configuration decides.
+Kernels of different configurations share most of their objects, byte for byte. ccache finds them by
+the preprocessed source, the options and the compiler, wherever they were compiled.
 """
 
 from __future__ import annotations
@@ -39,9 +38,6 @@ def wrap_compiler(folder: Path, cache: Path | None, *options: str) -> Path:
             "TEMPDIR": str(cache / "tmp") if cache else "",  # usual is one below /run, which a sandbox keeps as it is
             "MAXSIZE": LIMIT,
             "COMPILERCHECK": f"string:{made_with}",
-            # The compiler says itself which headers it read (-MMD, as kbuild calls it), so that an object that isn't
-            # known is not preprocessed once more just to look for it.
-            "DEPEND": "1",
         }
         lines += [f"export CCACHE_{name}={shlex.quote(value)}" for name, value in settings.items()]
     start = [shlex.quote(str(program)) for program in (*((ccache,) if ccache else ()), real)]

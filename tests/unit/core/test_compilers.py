@@ -64,6 +64,19 @@ def test_other_options_or_sources_are_not_found(compile_in: Compile, tmp_path: P
 
 
 @needs_ccache
+def test_a_file_that_the_assembler_reads_is_not_taken_from_another_time(compile_in: Compile, tmp_path: Path) -> None:
+    """As an initramfs is in a kernel: the preprocessor doesn't see it, so no list of headers names it."""
+    (tmp_path / "one").mkdir()
+    source = 'asm(".incbin \\"data\\"");\n'
+    objects = []
+    for data in (b"hello\n", b"nginx\n"):
+        (tmp_path / "one/data").write_bytes(data)
+        objects.append(compile_in("one", source, "-MMD"))
+        assert data in objects[-1]
+    assert objects[0] != objects[1]
+
+
+@needs_ccache
 def test_another_assembler_finds_nothing(compile_in: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_in("one")
     other = tmp_path / "other/as"
