@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The compiler that build steps call: the host's gcc, with what it has compiled before kept by ccache.
 
-Kernels of different configurations share most of their objects, byte for byte. ccache finds them by
-the preprocessed source, the options and the compiler, wherever they were compiled.
+A kernel that is compiled again, after a changed patch or in another checkout, finds most of its objects by the
+preprocessed source, the options and the compiler. Kernels of different configurations share few.
 """
 
 from __future__ import annotations
