@@ -3,7 +3,8 @@
 
 A module counts with all modules of this package that it imports, directly or through others,
 wherever in the module the import stands. It counts by its syntax tree without docstrings,
-so that neither a comment nor a better description builds anything again.
+so that neither a comment nor a better description builds anything again. So do the files beside it that aren't
+Python: C sources, templates and scripts, alone or in a folder, whose name is a text in the module.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import unilinux
 from unilinux.core.errors import HostError
-from unilinux.core.files import write_atomically
+from unilinux.core.files import digest_file, write_atomically
 
 # What no byte of an output depends on, so that its changes build nothing again. All else counts.
 UNCOUNTED = frozenset(
@@ -47,6 +48,7 @@ UNCOUNTED = frozenset(
 
 _FRESH_NS = 200_000_000  # a file may change again within the same tick of the file system's clock
 _MODULE = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)+")
+_FILE = re.compile(r"\w[\w.-]{0,99}")
 _FUNCTIONS = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -54,13 +56,15 @@ _FUNCTIONS = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 class _Unit:
     """One module: its signature when it was read, the digest of its syntax tree, the modules that it imports.
 
-    ``programs`` are modules that it runs in processes of their own.
+    ``programs`` are modules that it runs in processes of their own, ``beside`` the files and folders beside it
+    that it names. A file that isn't Python is a unit with a digest only.
     """
 
     signature: tuple[int, ...]
     digest: str
-    imports: tuple[str, ...]
-    programs: tuple[str, ...]
+    imports: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class CodeDigests:
@@ -92,7 +96,10 @@ class CodeDigests:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def closure(self, module: str) -> tuple[str, ...]:
-        """The names of a module and of all that it needs, sorted, without :data:`UNCOUNTED`."""
+        """The names of a module and of all that it needs, sorted, without :data:`UNCOUNTED`.
+
+        A file that isn't Python has its path for a name, ``demo/data/main.c``.
+        """
         return self._closure([module])
 
     def _closure(self, waiting: list[str]) -> tuple[str, ...]:
@@ -102,7 +109,7 @@ class CodeDigests:
             if name in found or name in UNCOUNTED or (unit := self._unit(name)) is None:
                 continue
             found.add(name)
-            waiting += (*unit.imports, *unit.programs)
+            waiting += (*unit.imports, *unit.programs, *self._beside(name, unit))
         return tuple(sorted(found))
 
     def require_unchanged(self, action: Callable[..., object]) -> None:
@@ -119,6 +126,12 @@ class CodeDigests:
             unit, path = self._units[name], self._path(name)
             if unit is None or path is None or _signature(path) != unit.signature:
                 raise _changed(path or self._package)
+
+    def _beside(self, name: str, unit: _Unit) -> Iterator[str]:
+        """The files that a module names. Folders are looked into each time: a new file counts at once."""
+        if unit.beside and (path := self._path(name)):
+            for one in unit.beside:
+                yield from (file.relative_to(self._package.parent).as_posix() for file in _files(path.parent / one))
 
     def _unit(self, name: str) -> _Unit | None:
         if name not in self._units:
@@ -141,7 +154,8 @@ class CodeDigests:
     def _path(self, name: str) -> Path | None:
         if name not in self._paths:
             base = self._package.parent.joinpath(*name.split("."))
-            candidates = (base.with_suffix(".py"), base / "__init__.py")
+            file = self._package.parent / name
+            candidates = (file,) if "/" in name else (base.with_suffix(".py"), base / "__init__.py")
             self._paths[name] = next((path for path in candidates if path.is_file()), None)
         return self._paths[name]
 
@@ -164,11 +178,15 @@ def loaded_code(memory: Path) -> CodeDigests:
 
 @functools.cache
 def _parsed(path: Path, name: str, signature: tuple[int, ...]) -> _Unit:
+    if "/" in name:
+        return _Unit(signature, digest_file(path))
     tree = ast.parse(path.read_bytes(), filename=str(path))
     package = name.split(".", maxsplit=1)[0]
     imports = {one for one in _imports(tree, name) if one.split(".")[0] == package}
-    programs = {one for one in _texts(tree) if one.split(".")[0] == package}
-    return _Unit(signature, _digest(tree), tuple(sorted(imports)), tuple(sorted(programs)))
+    texts = {*_texts(tree)}
+    programs = {one for one in texts if _MODULE.fullmatch(one) and one.split(".")[0] == package}
+    beside = {one for one in texts if _FILE.fullmatch(one) and _files(path.parent / one)}
+    return _Unit(signature, _digest(tree), tuple(sorted(imports)), tuple(sorted(programs)), tuple(sorted(beside)))
 
 
 def _module_of(action: Callable[..., object]) -> str:
@@ -194,9 +212,13 @@ def _remembered(memory: Path) -> Mapping[str, _Unit]:
         document = json.loads(memory.read_bytes())
         return {
             str(path): _Unit(
-                tuple(map(int, signature)), str(digest), tuple(map(str, imports)), tuple(map(str, programs))
+                tuple(map(int, signature)),
+                str(digest),
+                imports=tuple(map(str, imports)),
+                programs=tuple(map(str, programs)),
+                beside=tuple(map(str, beside)),
             )
-            for path, (signature, digest, imports, programs) in document.items()
+            for path, (signature, digest, imports, programs, beside) in document.items()
         }
     except (OSError, ValueError, AttributeError, TypeError):  # none yet, or damaged: found out anew
         return {}
@@ -230,7 +252,15 @@ def _imports(tree: ast.Module, name: str) -> Iterator[str]:
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
-    """Texts that may name a module to be run: ``python -m unilinux.kconfig.worker``."""
+    """Texts, which may name a module to be run, ``python -m unilinux.kconfig.worker``, or a file beside."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _MODULE.fullmatch(node.value):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def _files(path: Path) -> list[Path]:
+    """A file, or all in a folder; none where that is Python code, which counts by being imported."""
+    if path.is_dir():
+        is_code = (path / "__init__.py").exists()
+        return [] if is_code else sorted(one for one in path.rglob("[!.]*") if one.is_file())
+    return [path] if path.is_file() and path.suffix != ".py" else []

@@ -17,13 +17,16 @@ from unilinux.core.code import UNCOUNTED, CodeDigests, loaded_code
 from unilinux.core.errors import HostError
 from unilinux.kconfig import step as kconfig_step
 from unilinux.kernel import kbuild
+from unilinux.ops import costs
 
 FILES = {
     "__init__.py": "",
     "top.py": '"""Doc."""\nfrom demo import middle\n\ndef f():\n    """Doc."""\n    return middle.g()\n',
     "middle.py": "def g():\n    from demo.inner.low import h\n    return h()\n",
     "inner/__init__.py": "",
-    "inner/low.py": "WORKER = 'demo.worker'\ndef h(): return WORKER\n",
+    "inner/low.py": "WORKER = 'demo.worker'\nSOURCES = 'data'\ndef h(): return WORKER\n",
+    "inner/data/main.c": "int main(void) { return 0; }\n",
+    "inner/other.c": "int other;\n",
     "worker.py": "print(1)\n",
     "typed.py": "X = 1\n",
     "stranger.py": "Y = 2\n",
@@ -53,14 +56,47 @@ TOP = action("demo.top")
 
 def test_a_module_counts_with_all_that_it_imports_wherever_that_stands(package: Path) -> None:
     found = digests(package).closure("demo.top")
-    assert found == ("demo", "demo.inner", "demo.inner.low", "demo.middle", "demo.top", "demo.worker")
+    assert found == (
+        "demo",
+        "demo.inner",
+        "demo.inner.low",
+        "demo.middle",
+        "demo.top",
+        "demo.worker",
+        "demo/inner/data/main.c",
+    )
 
 
-@pytest.mark.parametrize("name", ["top.py", "middle.py", "inner/low.py", "inner/__init__.py", "worker.py"])
+@pytest.mark.parametrize(
+    "name", ["top.py", "middle.py", "inner/low.py", "inner/__init__.py", "worker.py", "inner/data/main.c"]
+)
 def test_a_change_in_any_of_them_changes_the_digest(package: Path, name: str) -> None:
     before = digests(package).of(TOP)
     (package / name).write_text(FILES[name] + "Z = 3\n")
     assert digests(package).of(TOP) != before
+
+
+def test_a_new_file_in_a_folder_that_a_module_names_counts_at_once(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unilinux.core.code._FRESH_NS", 0)
+    before = digests(package).of(TOP)
+    (package / "inner/data/more.h").write_text("extern int more;\n")
+    assert digests(package).of(TOP) != before
+
+
+def test_a_file_that_no_module_names_does_not_count(package: Path) -> None:
+    before = digests(package).of(TOP)
+    (package / "inner/other.c").write_text("int changed;\n")
+    assert digests(package).of(TOP) == before
+
+
+def test_a_source_that_changes_while_a_step_runs_is_refused(package: Path) -> None:
+    code = digests(package)
+    code.of(TOP)
+    (package / "inner/data/main.c").write_text("int main(void) { return 1; }\n")
+    with pytest.raises(HostError, match=r"main\.c was changed while UniLinux was running"):
+        code.require_unchanged(TOP)
 
 
 def test_comments_docstrings_and_modules_that_are_not_imported_change_nothing(package: Path) -> None:
@@ -159,6 +195,22 @@ def test_the_real_steps_count_what_they_call(tmp_path: Path) -> None:
     configured = code.closure(kconfig_step.__name__)
     assert {"unilinux.kconfig.worker", "unilinux.kconfig.solve", "unilinux.kconfig.base"} <= set(configured)
     assert not UNCOUNTED & {*compiled, *configured}
+
+
+def test_results_of_the_counter_count_its_c_sources(tmp_path: Path) -> None:
+    measured = loaded_code(tmp_path / "code.json").closure(costs.__name__)
+    assert {f"unilinux/measure/boot/plugin/{name}.c" for name in ("counter", "exits", "plan")} <= set(measured)
+
+
+def test_each_file_of_the_package_that_is_no_python_counts_where_it_is_used(tmp_path: Path) -> None:
+    """C sources, templates and scripts: else what they made before they were changed would be an answer."""
+    package = Path(unilinux.__file__).parent
+    code = loaded_code(tmp_path / "code.json")
+    names = [".".join(path.relative_to(package.parent).with_suffix("").parts) for path in package.rglob("*.py")]
+    counted = {found for name in names for found in code.closure(name)}
+    others = {path for path in package.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc", ".typed")}
+    assert others
+    assert {path.relative_to(package.parent).as_posix() for path in others} <= counted
 
 
 def test_every_module_that_does_not_count_exists() -> None:
