@@ -20,7 +20,7 @@ from invoke.program import Program
 
 from unilinux.cli.session import end_with
 from unilinux.core.errors import UsageError
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 
 _NUMBERS: Mapping[object, str] = {int: "a whole number", float: "a number"}
 # What invoke itself takes behind a command, as far as it is of use here.
@@ -92,13 +92,13 @@ def check_words(words: Sequence[str], contexts: Mapping[str, ParserContext], pro
     if len(left) == 2 and left[0] in _HELP:
         left, name = [], left[1]
         if name not in contexts:
-            raise UsageError(f"there is no command {name!r}{_near(name, contexts)}", hint="./x --list lists them")
+            raise UsageError(f"there is no command {name!r}{suggestion(name, contexts)}", hint="./x --list lists them")
     if left and left[0].startswith("-"):  # invoke's own: --list, --help COMMAND
         return
     while left:
         name = left.pop(0)
         if name not in contexts:
-            raise UsageError(f"there is no command {name!r}{_near(name, contexts)}", hint="./x --list lists them")
+            raise UsageError(f"there is no command {name!r}{suggestion(name, contexts)}", hint="./x --list lists them")
         left = _Command(name, contexts[name], project).take(left, contexts)
 
 
@@ -140,7 +140,7 @@ class _Command:
                 return
             names = [name for name in (*self._context.flags, *self._context.inverse_flags) if name.startswith("--")]
             raise UsageError(
-                f"{self._name} has no option {word}{_near(word, names)}",
+                f"{self._name} has no option {word}{suggestion(word, names)}",
                 hint=f"./x {self._name} --help lists its options",
             )
         self._given.add(str(argument.name))
@@ -172,8 +172,3 @@ class _Command:
             hint=f"./x {self._name} --app {'hello' if 'hello' in apps else next(iter(apps), 'NAME')}"
             f"\n./x apps says what they are, ./x {self._name} --help lists the other options",
         )
-
-
-def _near(word: str, names: Mapping[str, object] | Sequence[str]) -> str:
-    near = did_you_mean(word, tuple(names))
-    return f"; did you mean {near!r}?" if near else ""

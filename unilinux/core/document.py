@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from unilinux.core.errors import ManifestError
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 
 # Only this module imports pydantic: what models are declared with comes from here.
 __all__ = [
@@ -166,8 +166,7 @@ def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], data: An
     where = f"{path}:{line}" if line else f"{path}"
     message = problem["msg"][:1].lower() + problem["msg"][1:]
     if problem["type"] == "extra_forbidden":
-        near = did_you_mean(str(location[-1]), _fields_at(model, problem["loc"][:-1]))
-        message = "unknown key" + (f"; did you mean {near!r}?" if near else "")
+        message = f"unknown key{suggestion(str(location[-1]), _fields_at(model, problem['loc'][:-1]))}"
     elif problem["type"] == "missing":
         message = "missing"
     elif problem["type"] == "value_error":

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from unilinux.core.errors import UsageError
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 from unilinux.kconfig.explain import Explanation
 from unilinux.kconfig.linux import AND, Symbol, Tree, selectors_of, split, symbols_in, text_of, value_of
 from unilinux.kconfig.reasons import Reasons
@@ -17,8 +17,8 @@ def describe(tree: Tree, reasons: Reasons, name: str) -> Explanation:
     """
     symbol = tree.find(name)
     if symbol is None:
-        near = did_you_mean(name, (each.name for each in tree.symbols))
-        raise UsageError(f"this kernel has no symbol {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        guess = suggestion(name, (each.name for each in tree.symbols))
+        raise UsageError(f"this kernel has no symbol {name!r}{guess}")
     unmet = reasons.unmet(symbol)
     active = tuple(who for who, _ in selectors_of(symbol.rev_dep, active=True))
     others = tuple(who for who, _ in selectors_of(symbol.rev_dep, active=False) if who not in active)

@@ -31,7 +31,7 @@ from typing import Literal
 
 from unilinux.core.document import Field, Model, TextTable, key_lines, read_document
 from unilinux.core.errors import ManifestError, UsageError
-from unilinux.core.suggest import did_you_mean, unknown
+from unilinux.core.suggest import suggestion, unknown
 from unilinux.kconfig.table import wishes_from_table
 from unilinux.kconfig.wish import Layer
 
@@ -185,6 +185,5 @@ def _check_parent(folder: Path, parent: str, chain: tuple[str, ...], where: str)
         circle = " -> ".join((*chain[chain.index(parent) :], parent))
         raise ManifestError(f"{where}: profiles extend each other in a circle: {circle}")
     if parent not in profile_names(folder):
-        near = did_you_mean(parent, profile_names(folder))
-        guess = f"; did you mean {near!r}?" if near else f" (known: {', '.join(profile_names(folder))})"
+        guess = suggestion(parent, profile_names(folder)) or f" (known: {', '.join(profile_names(folder))})"
         raise ManifestError(f"{where}: there is no profile {parent!r}{guess}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unilinux.core.errors import ConfigError
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 from unilinux.kconfig.layers import effective, merge
 from unilinux.kconfig.linux import Symbol, Tree, is_logical, kind_of, place_of, selectors_of, text_of, value_of
 from unilinux.kconfig.reasons import Reasons
@@ -182,8 +182,7 @@ def _unknown(tree: Tree, wish: Wish) -> str:
     bare = wish.symbol.removeprefix("CONFIG_")
     if bare != wish.symbol and tree.find(bare):
         return f"{_asked(wish)}: symbols are written without CONFIG_: {bare}"
-    near = did_you_mean(wish.symbol, (symbol.name for symbol in tree.symbols))
-    guess = f"; did you mean {near}?" if near else ""
+    guess = suggestion(wish.symbol, (symbol.name for symbol in tree.symbols))
     return f"{_asked(wish)}: this kernel has no such symbol{guess}"
 
 

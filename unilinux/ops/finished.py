@@ -12,7 +12,7 @@ from typing import Any
 from unilinux.app.catalogue import Catalogue
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 from unilinux.image.record import ARTIFACTS, RECORD_FILE
 from unilinux.kernel.kbuild import parse_config
 
@@ -51,10 +51,9 @@ def find_finished(layout: Layout, word: str) -> Finished:
     applications = Catalogue(layout.apps).names
     if word in applications:
         raise UsageError(f"the image of {word} isn't built", hint=f"./x build --app {word}")
-    near = did_you_mean(word, (*built, *applications))
     known = ", ".join(sorted(built)) or "nothing yet, see ./x build"
     raise UsageError(
-        f"there is no image {word!r}" + (f"; did you mean {near!r}?" if near else ""),
+        f"there is no image {word!r}{suggestion(word, (*built, *applications))}",
         hint=f"name a folder, or what lies in {layout.build}: {known}",
     )
 

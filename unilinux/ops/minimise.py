@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.core.errors import UsageError
-from unilinux.core.suggest import did_you_mean
+from unilinux.core.suggest import suggestion
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.minimise.candidates import keep_list
@@ -142,9 +142,8 @@ def _kept_by_user(here: Workshop, plan: Plan, keep: Sequence[str]) -> dict[str, 
     resolved = pipeline(here).config(plan)
     for symbol in keep:
         if resolved.value(symbol) in ("n", ""):
-            near = did_you_mean(symbol, resolved.symbols)
             raise UsageError(
-                f"--keep {symbol}: it is not on in {plan.name}" + (f"; did you mean {near}?" if near else ""),
+                f"--keep {symbol}: it is not on in {plan.name}{suggestion(symbol, resolved.symbols)}",
                 hint=f"./x config --app {plan.app.manifest.name} --profile {plan.profile.name} lists what is",
             )
     return dict.fromkeys(keep, "asked for by --keep")

@@ -48,6 +48,12 @@ def test_what_cannot_be_understood(words: tuple[str, ...], message: str) -> None
     assert str(caught.value.hint or "--").count("./x") or "takes" in message
 
 
+def test_only_a_near_option_is_suggested() -> None:
+    with pytest.raises(UsageError) as caught:
+        check("build", "--bogus", "--app", "hello")
+    assert caught.value.message == "build has no option --bogus"
+
+
 def test_a_missing_application_comes_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="build needs an application: --app NAME") as caught:
         check("build")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-from unilinux.core.suggest import did_you_mean, unknown
+from unilinux.core.suggest import did_you_mean, suggestion, unknown
 
 
 def test_the_nearest_name_is_suggested() -> None:
@@ -9,6 +9,17 @@ def test_the_nearest_name_is_suggested() -> None:
 
 def test_a_name_far_from_all_gets_no_suggestion() -> None:
     assert did_you_mean("postgres", ["nginx", "lua"]) is None
+    assert did_you_mean("bos", ["verbose"]) is None
+    assert suggestion("postgres", ["nginx", "lua"]) == ""
+
+
+def test_the_dashes_of_options_make_none_near() -> None:
+    options = ["--app", "--memory", "--no-network", "--verbose"]
+    assert did_you_mean("--bogus", options) is None
+    assert did_you_mean("--version", options) is None
+    assert did_you_mean("--mem", options) == "--memory"
+    assert did_you_mean("--verbos", options) == "--verbose"
+    assert suggestion("--ap", options) == "; did you mean '--app'?"
 
 
 def test_an_unknown_name_is_answered_with_all_that_are_known() -> None:

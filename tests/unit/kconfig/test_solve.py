@@ -195,7 +195,7 @@ def test_module_in_a_kernel_with_modules(solver: Solver, layer: LayerMaker) -> N
 
 def test_unknown_symbol_has_a_suggestion(solver: Solver, layer: LayerMaker) -> None:
     error = refusal(solver, layer("app.toml", EPOL="y"))
-    assert error.message == "EPOL=y asked for at app.toml:1: this kernel has no such symbol; did you mean EPOLL?"
+    assert error.message == "EPOL=y asked for at app.toml:1: this kernel has no such symbol; did you mean 'EPOLL'?"
 
 
 def test_prefix_is_no_part_of_the_name(solver: Solver, layer: LayerMaker) -> None:

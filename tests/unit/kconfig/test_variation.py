@@ -78,7 +78,7 @@ def test_a_number_out_of_bounds_is_refused(variable: Maker) -> None:
 
 
 def test_unknown_symbols_and_malformed_values(variable: Maker) -> None:
-    with pytest.raises(ConfigError, match="did you mean FUTEX"):
+    with pytest.raises(ConfigError, match="did you mean 'FUTEX'"):
         variable().vary({"FUTEXX": "n"})
     with pytest.raises(ConfigError, match="it takes y or n"):
         variable().vary({"FUTEX": "maybe"})

@@ -20,7 +20,7 @@ def test_one_process_answers_many_times(mini_tree: Path, layer: Callable[..., La
         assert kernel.vary({"NET": "n"}).lost == ("INET",)
         assert [change.symbol for change in kernel.vary({"FUTEX": "n"}).changes] == ["FUTEX"]
         assert Setting(name="FUTEX", kind="bool", value="y") in kernel.settings()
-        with pytest.raises(ConfigError, match="did you mean FUTEX"):
+        with pytest.raises(ConfigError, match="did you mean 'FUTEX'"):
             kernel.vary({"FUTX": "n"})
         assert kernel.vary({}).changes == ()
 

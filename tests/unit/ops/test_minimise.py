@@ -116,5 +116,5 @@ def test_keeping_what_is_not_on_is_refused(fakes: list[Job], monkeypatch: pytest
     monkeypatch.setattr(task, "pipeline", lambda here: Configured())
     with pytest.raises(UsageError) as caught:
         task.minimise(HERE, Request(app="hello"), keep=("FUTX",))
-    assert "--keep FUTX: it is not on in hello-tiny; did you mean FUTEX?" in caught.value.message
+    assert "--keep FUTX: it is not on in hello-tiny; did you mean 'FUTEX'?" in caught.value.message
     assert fakes == []
