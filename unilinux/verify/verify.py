@@ -19,7 +19,7 @@ from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.tcp import ask_tcp
 from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.engine import Boot, Engine
-from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Timeout
+from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Stopped, Timeout
 from unilinux.vm.report import Started
 from unilinux.vm.vm import Vm
 
@@ -173,7 +173,7 @@ class _Session:
 
     def _mind(self, outcome: Outcome | None) -> None:
         """Note an outcome that no check asks for: the machine failed, not the application."""
-        if isinstance(outcome, Panic | InitFailed | OutOfMemory | Lost | Timeout):
+        if isinstance(outcome, Panic | InitFailed | OutOfMemory | Stopped | Lost | Timeout):
             self.trouble = self._vm.failure(outcome)
 
     def _add(self, kind: str, verdict: Verdict) -> None:

@@ -8,7 +8,18 @@ import signal
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from unilinux.vm.outcome import End, Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Signalled, Timeout
+from unilinux.vm.outcome import (
+    End,
+    Exited,
+    InitFailed,
+    Lost,
+    Outcome,
+    OutOfMemory,
+    Panic,
+    Signalled,
+    Stopped,
+    Timeout,
+)
 from unilinux.vm.report import Report, Started
 
 _STAMP = r"(?:\[ *\d+\.\d+\] )?"
@@ -54,6 +65,10 @@ _LOST_REASONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What QEMU prints before it stops a machine: "KVM internal error. Suberror: 1", "emulation failure",
+# "KVM: entry failed, hardware error 0x80000021", "error: kvm run failed Bad address".
+_STOP_CAUSE = re.compile(r"^(KVM\b|emulation failure|error: kvm run failed)", re.IGNORECASE)
+
 _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"Address family not supported", re.IGNORECASE),
@@ -66,6 +81,8 @@ def hint_for(outcome: Outcome, lines: Sequence[str]) -> str | None:
     """What to do about an unwelcome outcome, or what it may come from, where the console tells."""
     if isinstance(outcome, OutOfMemory):
         return f"give it more: --memory {2 * outcome.memory_mib}"
+    if isinstance(outcome, Stopped) and "kvm" in outcome.text.lower():
+        return "KVM does not get on with this guest; without KVM: --accel tcg"
     if (shortage := lack_of_memory(lines)) is not None:
         return f"too little memory, perhaps: the console says {shortage!r}"
     if isinstance(outcome, Timeout | Lost) and (panic := panic_text(lines)) is not None:
@@ -144,3 +161,9 @@ def lost_reason(returncode: int | None, shutdown: str | None) -> str:
     if returncode < 0:
         return f"QEMU was killed by signal {-returncode}"
     return _LOST_REASONS.get(shutdown or "", f"QEMU ended with exit code {returncode}")
+
+
+def stop_reason(complaints: Sequence[str]) -> str:
+    """Why the engine stopped a machine, by what it wrote: its lines about KVM, else the last; empty without any."""
+    causes = [line for line in complaints if _STOP_CAUSE.match(line)]
+    return ", ".join(causes or complaints[-1:])

@@ -108,7 +108,22 @@ class Lost:
         return f"the machine was lost: {self.reason}"
 
 
-End = Exited | InitFailed | Signalled | Panic | OutOfMemory | Lost
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """QEMU stopped the machine for good: it couldn't go on with it.
+
+    ``state`` is QEMU's name for that, such as ``internal-error``; ``text`` is what it printed of the cause.
+    """
+
+    state: str
+    text: str
+
+    def explain(self) -> str:
+        """One sentence."""
+        return f"QEMU stopped the machine ({self.state}): {self.text or 'it did not say why'}"
+
+
+End = Exited | InitFailed | Signalled | Panic | OutOfMemory | Stopped | Lost
 """The machine runs no more."""
 
 Outcome = Ready | Timeout | End

@@ -21,17 +21,28 @@ from unilinux.vm.log import CappedLog
 Result = TypeVar("Result")
 
 _CLOSE_TIMEOUT_S = 5.0
+# Run states that no machine leaves by itself: KVM failed, or a disk of the host.
+_STOPPED = frozenset({"internal-error", "io-error"})
 
 
 class Qmp:
-    """A QMP session over a connected socket. Every message goes to the log file, stamped."""
+    """A QMP session over a connected socket. Every message goes to the log file, stamped.
 
-    def __init__(self, stream: socket.socket, log: CappedLog, *, began: float) -> None:
+    ``changed`` is notified when the other side has stopped the machine for good. Under a debugger, which stops
+    it all the time, it is None, and nobody looks.
+    """
+
+    def __init__(
+        self, stream: socket.socket, log: CappedLog, *, began: float, changed: threading.Condition | None = None
+    ) -> None:
         self._events: dict[str, dict[str, Any]] = {}
         self._is_open = True
         self._stream = stream
         self._began = began
         self._log = log
+        self._changed = changed
+        self._stopped: str | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._client = _LoggedClient(self)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="qmp", daemon=True)
@@ -64,6 +75,11 @@ class Qmp:
         return self._events.get(name)
 
     @property
+    def stopped(self) -> str | None:
+        """The run state of a machine that goes on no more, such as ``internal-error``; None while it may run."""
+        return self._stopped
+
+    @property
     def version(self) -> str:
         """QEMU's version by its greeting; empty before :meth:`connect`."""
         greeting = self._client.greeting
@@ -93,6 +109,19 @@ class Qmp:
         data: Any = message.get("data", {})
         if arrow == "<--" and "event" in message:
             self._events[str(message["event"])] = dict(data)
+            if message["event"] == "STOP" and self._changed is not None:
+                self._looking = self._loop.create_task(self._look(self._changed))
+
+    async def _look(self, changed: threading.Condition) -> None:
+        """Ask why the machine was stopped, which the event doesn't tell."""
+        try:
+            found: Any = await self._client.execute("query-status")
+        except (QMPError, EOFError, OSError):  # it is gone, which others notice
+            return
+        if found["status"] in _STOPPED:
+            with changed:
+                self._stopped = str(found["status"])
+                changed.notify_all()
 
     def _run(self, what: str, work: Coroutine[Any, Any, Result], timeout_s: float) -> Result:
         try:

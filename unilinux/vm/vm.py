@@ -23,7 +23,7 @@ from unilinux.vm.engine import Boot, Engine, Guest
 from unilinux.vm.evidence import in_use, write_boot_file
 from unilinux.vm.footprint import require_memory
 from unilinux.vm.log import CappedLog
-from unilinux.vm.outcome import End, Lost, Outcome, Ready, Timeout
+from unilinux.vm.outcome import End, Lost, Outcome, Ready, Stopped, Timeout
 from unilinux.vm.report import Report, ReportPort, Started
 
 if TYPE_CHECKING:  # it brings asyncio
@@ -80,7 +80,7 @@ class Vm:
             made += logs
             logs.append(CappedLog(boot.evidence / QMP_FILE))
             made += logs[1:]
-            self._qmp: Qmp = Qmp(guest.qmp, logs[1], began=began)
+            self._qmp: Qmp = Qmp(guest.qmp, logs[1], began=began, changed=None if boot.debugger else self._changed)
             made.append(self._qmp)
             self._report = ReportPort(guest.report, self._changed, began=began)
             made.append(self._report)
@@ -205,7 +205,7 @@ class Vm:
             raise UsageError(f"{pattern!r} is not a regular expression: {error}") from error
         deadline = time.monotonic() + timeout_s
         while (
-            line := self.console.find(wanted, deadline=deadline, start=start, until=self._ending.has_panicked)
+            line := self.console.find(wanted, deadline=deadline, start=start, until=self._ending.is_near)
         ) is not None:
             if line.ended or self._is_left_unfinished(line, deadline):
                 return Ready(line.text, line.seconds)
@@ -235,7 +235,7 @@ class Vm:
             return not self.report.has_init and said_started(text, 0.0) is not None
 
         def is_told() -> bool:
-            return self.report.started is not None or self._ending.has_panicked()
+            return self.report.started is not None or self._ending.is_near()
 
         while True:
             line = self.console.find(said, deadline=deadline, until=is_told)
@@ -254,7 +254,7 @@ class Vm:
         """Wait until the machine ends by itself."""
         limit_s = math.inf if timeout_s is None else timeout_s
         deadline = time.monotonic() + limit_s
-        self.console.wait_closed(deadline, until=self._ending.has_panicked)
+        self.console.wait_closed(deadline, until=self._ending.is_near)
         return self._ending.ended(deadline) or self._ending.overdue(limit_s, awaited)
 
     def send(self, data: bytes) -> None:
@@ -293,7 +293,7 @@ class Vm:
         if self.console.log_failure is not None:
             hint = f"{hint}, as far as it could be written: {self.console.log_failure.strerror}"
         lines = self.console.tail(_TAIL_LINES)
-        if isinstance(outcome, Lost):
+        if isinstance(outcome, Lost | Stopped):
             lines += self.guest.complaints()
         return BootError(outcome.explain(), hint=hint, details=lines or ("(the console is empty)",))
 

@@ -59,6 +59,7 @@ class FakeGuest:
         self.failure: UniLinuxError | None = None
         self.monitor: Monitor | None = None
         self.idle = False
+        self.said: tuple[str, ...] = ("fake: something is wrong",)
         self.accepted: set[int] = set(ports or {})
         self._ports = dict(ports or {})
         self._script = script
@@ -91,7 +92,7 @@ class FakeGuest:
             thread.join()
 
     def complaints(self) -> tuple[str, ...]:
-        return ("fake: something is wrong",)
+        return self.said
 
     def launch_failure(self) -> UniLinuxError | None:
         return self.failure

@@ -17,7 +17,7 @@ from unilinux.vm import choose
 from unilinux.vm.choose import choose_accelerator, native_engine, probe
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.finding import Finding
-from unilinux.vm.outcome import Exited, Lost, Outcome, Timeout
+from unilinux.vm.outcome import Exited, Lost, Outcome, Stopped, Timeout
 from unilinux.vm.qemu import sandbox
 from unilinux.vm.qemu.accelerator import Accelerator
 from unilinux.vm.qemu.engine import NativeQemu
@@ -147,6 +147,7 @@ class Machine:
         (Exited(1), False, True),
         (Timeout(5.0, "the end"), False, False),
         (Lost(-9, "QEMU was killed by signal 9"), False, False),
+        (Stopped("internal-error", "KVM internal error. Suberror: 1"), False, True),
     ],
 )
 def test_what_a_probe_finds(monkeypatch: pytest.MonkeyPatch, outcome: Outcome, works: bool, certain: bool) -> None:

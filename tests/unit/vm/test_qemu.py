@@ -19,6 +19,7 @@ from unilinux.vm.qemu.arguments import boot_arguments
 from unilinux.vm.qemu.engine import NativeQemu
 from unilinux.vm.qemu.monitor import is_halted, user_network
 from unilinux.vm.qemu.pipes import Pipes
+from unilinux.vm.qemu.process import complaints_in
 
 TCG = Accelerator(name="tcg", reason="test", tsc_khz=2_500_000)
 WIRING = Wiring(qmp="null", console="null", report="null")
@@ -111,3 +112,9 @@ def test_pipes_that_are_closed_twice_close_nobody_elses_descriptor() -> None:
     finally:
         for descriptor in others:
             os.close(descriptor)
+
+
+def test_the_registers_that_qemu_prints_hide_no_complaint() -> None:
+    registers = "RAX=0000000000000000 RBX=0000000000000000\n" + "R8 =0000000000000000\n" * 30 + "Code=00 00\n"
+    text = f"KVM internal error. Suberror: 1\nextra data[0]: 0x1\n\nemulation failure\n{registers}"
+    assert complaints_in(text) == ("KVM internal error. Suberror: 1", "extra data[0]: 0x1", "emulation failure")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
+from itertools import takewhile
 
 from unilinux.core.command import kill_group, require_tool
 from unilinux.core.errors import HostError, UniLinuxError, UsageError, VmError
@@ -23,7 +24,15 @@ OUTPUT_FILE = "qemu.log"
 
 _COMPLAINT_LINES = 10
 _LAUNCH_GRACE_S = 5.0  # from QEMU's hanging up to its end
+# With this the registers begin that QEMU prints when it stops a machine: dozens of lines, for qemu.log.
+_REGISTERS = re.compile(r"^[ER]AX=")
 _TAKEN_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]*:(\d+)-")
+
+
+def complaints_in(text: str) -> tuple[str, ...]:
+    """The last lines of what QEMU wrote, up to a dump of the processor's registers; blank lines left out."""
+    lines = (line for line in text.splitlines() if line.strip())
+    return tuple(takewhile(lambda line: not _REGISTERS.match(line), lines))[-_COMPLAINT_LINES:]
 
 
 class QemuProcess:
@@ -100,9 +109,8 @@ class QemuProcess:
             self._ended.wait()
 
     def complaints(self) -> tuple[str, ...]:
-        """The last lines of its standard error."""
-        text = self._output.read_text(errors="replace")
-        return tuple(line for line in text.splitlines() if line.strip())[-_COMPLAINT_LINES:]
+        """The last lines of its standard error, up to a dump of the processor's registers."""
+        return complaints_in(self._output.read_text(errors="replace"))
 
     def launch_failure(self) -> UniLinuxError | None:
         """Why it ended before its guest ran; None when it is running."""
