@@ -141,6 +141,11 @@ class Elf:
         return max((segment.physical + segment.size_bytes for segment in self.loaded), default=0)
 
     @property
+    def loaded_bytes(self) -> int:
+        """What of the file is loaded: its sections, without those that are only zeroed memory, and without padding."""
+        return sum(one.size_bytes for one in self.sections if one.allocated and one.kind != "SHT_NOBITS")
+
+    @property
     def interpreter(self) -> str | None:
         """The program that starts this one, by PT_INTERP; None for a static one."""
         found = next((segment for segment in self.segments if segment.kind == "PT_INTERP"), None)

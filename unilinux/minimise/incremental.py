@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from unilinux.arch.architecture import X86_64
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError, HostError
 from unilinux.core.events import Progress
@@ -23,11 +22,10 @@ from unilinux.core.files import explained_disk_errors, remove_tree, write_atomic
 from unilinux.core.locks import locked
 from unilinux.core.sandbox import Sandbox
 from unilinux.core.store import Output
+from unilinux.elf.file import read_elf
 from unilinux.kernel.kbuild import SYSCALLS, check_config, system_call_list
 from unilinux.kernel.make import OBJECTS, compiler_wrapper, copy_view, make, view
 from unilinux.kernel.source import KernelTree
-from unilinux.minimise.result import Sizes
-from unilinux.vm.footprint import loaded_end
 
 # A kernel's objects and what the linker makes of them.
 _LEAST_FREE_BYTES = 1 << 30
@@ -37,10 +35,10 @@ _VIEW, _SEED, _TOOLS = "view", "seed", "tools"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A kernel to boot; the next build overwrites it."""
+    """A kernel to boot, and how many bytes of it are loaded; the next build overwrites it."""
 
     vmlinux: Path
-    sizes: Sizes
+    loaded: int
 
 
 class KernelBuilder(Protocol):
@@ -94,7 +92,7 @@ class IncrementalBuilder:
             try:
                 label = f"compiling Linux {self._tree.release}"
                 sandbox = self._sandbox()
-                make(place, ["bzImage"], tools=self._tools, log=log, step=step, label=label, sandbox=sandbox)
+                make(place, ["vmlinux"], tools=self._tools, log=log, step=step, label=label, sandbox=sandbox)
             except BuildError as error:
                 self._require_space(error)
                 raise
@@ -126,7 +124,7 @@ class IncrementalBuilder:
     def _result(self, objects: Path, log: Path) -> Built:
         vmlinux = self._folder / "vmlinux"
         run(["strip", "--strip-all", "-o", vmlinux, objects / "vmlinux"], log=log)
-        return Built(vmlinux=vmlinux, sizes=sizes_of(vmlinux, objects / X86_64.boot_image_path))
+        return built(vmlinux)
 
     def _require_space(self, error: BuildError | None = None) -> None:
         """A full disk is the host's failure: it says nothing about the configuration."""
@@ -138,9 +136,12 @@ class IncrementalBuilder:
             ) from error
 
 
-def sizes_of(vmlinux: Path, bzimage: Path) -> Sizes:
-    """The sizes of a stripped vmlinux and of its bzImage."""
-    return Sizes(vmlinux=vmlinux.stat().st_size, bzimage=bzimage.stat().st_size, reach=loaded_end(vmlinux))
+def built(vmlinux: Path) -> Built:
+    """A vmlinux that is there.
+
+    :raise BuildError: it is no whole ELF file.
+    """
+    return Built(vmlinux=vmlinux, loaded=read_elf(vmlinux).loaded_bytes)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def _require_verified(job: Job, outcome: Outcome, evidence: Callable[[Path], Pat
     finding = outcome.finding
     variant = Variant(label="minimal", resolved=finding.resolved, changes=finding.shrunk.changes)
     with job.progress.step("build", f"building {finding.name} from nothing"):
-        image = job.pipeline.build(job.plan, variant=variant)
+        image = job.pipeline.build(job.plan, variant=variant, bzimage=True)  # no trial has made one
     plan = job.plan.forwarding(job.plan.app.manifest.run.ports)
     boot_test = ImageBootTest(plan=plan, engine=job.engine, evidence=evidence(image.folder), tick=None)
     for number in range(1, _FINAL_BOOTS + 1):

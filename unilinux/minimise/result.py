@@ -9,25 +9,17 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Bytes of a kernel with its application: the files, and the physical address that its last byte is loaded to."""
-
-    vmlinux: int
-    bzimage: int
-    reach: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
     """Whether a configuration passes; ``reason`` says why not, and is empty if it does.
 
-    ``sizes`` is None for what couldn't be configured or built. ``seconds`` is what finding out took,
-    ``timeout_s`` the time that each check had; 0 where nothing was booted.
+    ``loaded`` are the bytes that are loaded of a kernel with its application, as ``./x size`` counts them; None for
+    what couldn't be configured or built. ``seconds`` is what finding out took, ``timeout_s`` the time that each
+    check had; 0 where nothing was booted.
     """
 
     ok: bool
     reason: str = ""
-    sizes: Sizes | None = None
+    loaded: int | None = None
     seconds: float = 0.0
     timeout_s: float = 0.0
 
@@ -42,11 +34,11 @@ class TrialResult:
         :raise KeyError: it lacks a value.
         :raise TypeError: it has others.
         """
-        sizes = data["sizes"]
+        loaded = data["loaded"]
         return cls(
             ok=bool(data["ok"]),
             reason=str(data["reason"]),
-            sizes=Sizes(**sizes) if sizes else None,
+            loaded=None if loaded is None else int(loaded),
             seconds=float(data["seconds"]),
             timeout_s=float(data["timeout_s"]),
         )

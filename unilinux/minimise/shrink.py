@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unilinux.minimise.candidates import Move, Option
-from unilinux.minimise.result import Sizes, TrialResult, Trials
+from unilinux.minimise.result import TrialResult, Trials
 
-# bzImage is padded: what differs by less is no gain or loss.
+# What begins at round addresses moves: what differs by less is no gain or loss.
 NOISE_BYTES = 512
 
 
@@ -202,7 +202,7 @@ class _Search:
     def _accept(
         self, state: _State, result: TrialResult, changes: Mapping[str, str], taken: Mapping[str, str], *, alone: bool
     ) -> None:
-        gain = _gain(state.result.sizes, result.sizes)
+        gain = _gain(state.result.loaded, result.loaded)
         state.taken.update({name: f"{words}{gain if alone else ''}" for name, words in taken.items()})
         state.changes.update(changes)
         state.result = result
@@ -219,17 +219,15 @@ def _with(state: _State, moves: Sequence[Move]) -> dict[str, str]:
 
 def _loss(before: TrialResult, after: TrialResult, *, at_run_time: bool) -> str:
     """Why the second isn't better, empty if it is; ``at_run_time``: as good in bytes is enough."""
-    assert before.sizes is not None
-    assert after.sizes is not None
-    grown = after.sizes.bzimage - before.sizes.bzimage
+    assert before.loaded is not None
+    assert after.loaded is not None
+    grown = after.loaded - before.loaded
     least = NOISE_BYTES if at_run_time else 0
-    return "" if grown < least or (at_run_time and grown == least) else f"saves nothing: bzImage {grown:+,} bytes"
+    return "" if grown < least or (at_run_time and grown == least) else f"saves nothing: {grown:+,} bytes"
 
 
-def _gain(before: Sizes | None, after: Sizes | None) -> str:
-    if before is None or after is None:
-        return ""
-    return f" (bzImage {after.bzimage - before.bzimage:+,} bytes, vmlinux {after.vmlinux - before.vmlinux:+,})"
+def _gain(before: int | None, after: int | None) -> str:
+    return "" if before is None or after is None else f" ({after - before:+,} bytes)"
 
 
 def _words(move: Move) -> str:

@@ -111,7 +111,7 @@ def find_baseline(build: Callable[[], Built], boot_test: BootTest, progress: Pro
     _require(boots)
     slowest = max(boot.seconds for boot in boots)
     return Baseline(
-        result=TrialResult(ok=True, sizes=built.sizes, seconds=time.monotonic() - began),
+        result=TrialResult(ok=True, loaded=built.loaded, seconds=time.monotonic() - began),
         may_say=frozenset[str]().union(*(boot.said for boot in boots)),
         must_say=boots[0].said.intersection(*(boot.said for boot in boots)),
         timeout_s=max(_LEAST_TIMEOUT_S, _SLACK * slowest),
@@ -185,9 +185,9 @@ class KernelTrials:
                 self.made += 1
             else:
                 step.cached()
-            sizes = f"{result.sizes.bzimage:,} bytes" if result.sizes else "not built"
-            step.detail(f"{sizes}: {result.reason or 'passes'}")
-        self._progress.note(f"{label}: {result.reason or f'passes with {sizes}'}")
+            size = "not built" if result.loaded is None else f"{result.loaded:,} bytes"
+            step.detail(f"{size}: {result.reason or 'passes'}")
+        self._progress.note(f"{label}: {result.reason or f'passes with {size}'}")
         return result
 
     def _had_too_little_time(self, result: TrialResult) -> bool:
@@ -206,7 +206,7 @@ class KernelTrials:
             # The host may have been busy: that must not decide about a symbol.
             timeout_s *= _SECOND_CHANCE
             failure = self._failure(self._boot_test.run(built.vmlinux, timeout_s=timeout_s))
-        return TrialResult(ok=not failure, reason=failure, sizes=built.sizes, timeout_s=timeout_s)
+        return TrialResult(ok=not failure, reason=failure, loaded=built.loaded, timeout_s=timeout_s)
 
     def _failure(self, boot: BootTestResult) -> str:
         if not boot.ok:

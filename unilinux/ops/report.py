@@ -56,7 +56,7 @@ def measure_report(here: Workshop, requests: Sequence[Request], *, against: str 
     pinned = pinned_stock_kernel(here, against) if against else None
     images = []
     for request in dict.fromkeys(requests):
-        subject = build_under_test(here, request, bzimage=True)
+        subject = build_under_test(here, request)
         (counted,) = count(here, subject)
         bytes_of = sizes(here, subject.folder, subject.record["inputs"])
         images.append(MeasuredImage(label=subject.name, boot=counted, size=bytes_of))

@@ -43,11 +43,13 @@ class Make:
         (tmp_path / "linux").mkdir()
         (tmp_path / "app.cpio").write_bytes(b"cpio")
         self.found = ""
+        self.goals: list[object] = []
         monkeypatch.setattr(incremental, "make", self)
         monkeypatch.setattr(incremental, "view", lambda tree, place: place)
         monkeypatch.setattr(incremental.IncrementalBuilder, "_result", lambda builder, objects, log: None)
 
     def __call__(self, place: Path, targets: object, **options: object) -> None:
+        self.goals.append(targets)
         self.found = (place / OBJECTS / "fork.o").read_text()
         (place / OBJECTS / "fork.o").write_text("changed")
 
@@ -78,6 +80,11 @@ def test_a_builder_starts_from_the_stores_objects_once_for_each_kernel(tmp_path:
     assert compiler.found == "changed"
     build(tmp_path, "x", "other")
     assert compiler.found == "x"
+
+
+def test_only_what_qemu_boots_is_made(tmp_path: Path, compiler: Make) -> None:
+    build(tmp_path, "one")
+    assert compiler.goals == [["vmlinux"]]
 
 
 def test_objects_that_are_not_needed_any_more_are_removed(tmp_path: Path, compiler: Make) -> None:

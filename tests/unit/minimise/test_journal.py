@@ -9,9 +9,9 @@ import pytest
 
 from unilinux.core.errors import HostError
 from unilinux.minimise.journal import Journal
-from unilinux.minimise.result import Sizes, TrialResult
+from unilinux.minimise.result import TrialResult
 
-GOOD = TrialResult(ok=True, sizes=Sizes(vmlinux=3, bzimage=1, reach=4), seconds=1.5)
+GOOD = TrialResult(ok=True, loaded=3, seconds=1.5)
 BAD = TrialResult(ok=False, reason="http: refused")
 
 
@@ -51,9 +51,7 @@ def test_a_line_that_was_cut_off_costs_only_itself(tmp_path: Path, cut: int) -> 
 
 def test_lines_that_are_something_else_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_text(
-        '[]\n{"context": "c"}\n{"context": "c", "config": "x", "ok": true, "reason": "", "sizes": {"a": 1}}\n'
-    )
+    path.write_text('[]\n{"context": "c"}\n{"context": "c", "config": "x", "ok": true, "reason": "", "loaded": "a"}\n')
     assert len(Journal(path, "c")) == 0
 
 

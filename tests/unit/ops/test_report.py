@@ -23,7 +23,7 @@ def test_a_report_is_about_something() -> None:
 
 
 def test_a_report_has_each_application_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "build_under_test", lambda here, request, **_: nginx_under_test())
+    monkeypatch.setattr(report, "build_under_test", lambda here, request: nginx_under_test())
     monkeypatch.setattr(report, "count", lambda here, it: (BOOT,))
     monkeypatch.setattr(report, "sizes", lambda here, folder, inputs: NOW)
     found = measure_report(workshop(replace(LAYOUT, build=tmp_path)), [Request(app="nginx"), Request(app="nginx")])
