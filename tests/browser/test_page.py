@@ -71,7 +71,7 @@ def test_the_page_renders_and_reads_well(width: int, tmp_path: Path) -> None:
     found, console = look(report(), width, tmp_path)
     assert console == []
     assert found["page"] <= found["screen"] == width  # nothing is to be scrolled sideways
-    assert found["plots"] == 7  # one of boots, for each of two images one of sizes and two of history
+    assert found["plots"] == 10  # boots, exits; for each of two images one of sizes and three of history
     assert found["texts"] > 40
     assert found["outside"] == []
     assert found["overlapping"] == []

@@ -10,7 +10,7 @@ from typing import Any
 from unilinux.core.errors import UsageError
 from unilinux.image.request import Request
 from unilinux.measure.boot.boots import Wall, disagreements
-from unilinux.measure.boot.stages import Stages
+from unilinux.measure.boot.stages import Stages, last_exact_stage
 from unilinux.ops.counting import clock, count, memory_in_use
 from unilinux.ops.image_under_test import build_under_test
 from unilinux.ops.stock import StockComparison, compare_with_stock, pinned_stock_kernel
@@ -47,11 +47,6 @@ class BootMeasurement:
             "wall": {"accel": "tcg", **self.wall.document()},
         }
         return found | ({"against": self.against.document()} if self.against else {})
-
-
-def last_exact_stage(counted: Stages) -> str:
-    """The stage up to which repeats must agree: a server hears nothing from outside before it listens."""
-    return "ready" if counted.instructions("ready") is not None else "main"
 
 
 def measure_boot(here: Workshop, request: Request, *, runs: int = 3, against: str = "") -> BootMeasurement:

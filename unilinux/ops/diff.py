@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from unilinux.core.errors import UsageError
-from unilinux.measure.boot.stages import Stages
+from unilinux.measure.boot.stages import Stages, last_exact_stage
 from unilinux.measure.size.size import Size
 from unilinux.ops.counting import count
 from unilinux.ops.finished import Finished, find_finished
@@ -105,8 +105,20 @@ def document(first: Measured, second: Measured) -> dict[str, Any]:
             "a": first.boot.document(),
             "b": second.boot.document(),
             "initcalls": pairs_document(first.initcalls, second.initcalls),
+            "exits": _exits_document(first.boot, second.boot),
         }
     return found
+
+
+def _exits_document(first: Stages, second: Stages) -> dict[str, Any]:
+    until, causes, others = exits_of(first, second)
+    return {"until": until, "causes": pairs_document(causes, others)}
+
+
+def exits_of(first: Stages, second: Stages) -> tuple[str, Mapping[str, int], Mapping[str, int]]:
+    """The last stage that is exact in both boots, and the exits of each up to its end, by cause."""
+    until = last_exact_stage(first, second)
+    return until, first.exits_to(until), second.exits_to(until)
 
 
 def byte_tables(first: Measured, second: Measured) -> list[tuple[str, Mapping[str, int], Mapping[str, int]]]:

@@ -41,8 +41,12 @@ class Report:
     history: tuple[Record, ...]
 
     def document(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {"report": str(self.path), "images": [image.label for image in self.images]}
+        """Plain JSON data; ``boots`` are by image."""
+        return {
+            "report": str(self.path),
+            "images": [image.label for image in self.images],
+            "boots": {image.label: image.boot.document() for image in self.images},
+        }
 
 
 def measure_report(here: Workshop, requests: Sequence[Request], *, against: str = "") -> Report:

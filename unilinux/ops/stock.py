@@ -64,6 +64,7 @@ class StockComparison:
             "bzImage": self.stock.kernel.bzimage.stat().st_size,
             "symbols": bool(self.boot.initcalls),
             "stages": counted["stages"],
+            "exits": counted["exits"],
             "total": counted["total"],
             "wall_to_application": {"theirs": self.wall.document(), "ours": self.our_wall.document()},
         }

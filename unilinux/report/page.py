@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from unilinux.measure.boot.stages import MOST_SHOWN, Cost
+from unilinux.measure.boot.stages import MOST_SHOWN, Cost, Stages, last_exact_stage
 from unilinux.measure.budget.history import Record
 from unilinux.measure.size.size import PADDING, Size
 from unilinux.ops.report import MeasuredImage
@@ -56,17 +56,36 @@ def _boot_section(images: Sequence[MeasuredImage]) -> str:
     bars = [Bar(s.label, {stage.name: stage.spent for stage in s.boot.stages}) for s in images]
     plot = stacked_bars(bars, unit="instructions", title="Boot stages")
     parts = ["<h2>Boot</h2>", f'<figure class="boot">{plot}</figure>']
+    exits = [Bar(f"{s.label} to {stage}", causes) for s in images if (causes := s.boot.exits_to(stage := _exact(s)))]
+    if exits:
+        plot = stacked_bars(exits, unit="exits", title="Exits by cause")
+        parts += ["<h3>Exits to the hypervisor</h3>", f'<figure class="exits">{plot}</figure>']
     for image in images:
-        rows = [(stage.name, stage.spent, stage.instructions) for stage in image.boot.stages]
-        tables = [("Stages", _table(("stage", "instructions", "since reset"), rows))]
+        tables = [("Stages", _stages_table(image.boot))]
+        if causes := image.boot.exits_to(_exact(image)):
+            heads = ("exits caused by", f"to {_exact(image)}")
+            tables.append(("Causes of exits", _table(heads, list(causes.items())[:MOST_SHOWN])))
         if image.boot.initcalls:
-            tables.append(("Dearest initcalls", _table(("initcall", "instructions"), _costs(image.boot.initcalls))))
+            costs = _costs(image.boot.initcalls)
+            tables.append(("Most expensive initcalls", _table(("initcall", "instructions"), costs)))
         if len(image.boot.functions) > 1:
             costs = _costs(image.boot.functions)
-            tables.append(("Dearest functions, up to PID 1", _table(("function", "instructions"), costs)))
+            tables.append(("Most expensive functions, up to PID 1", _table(("function", "instructions"), costs)))
         columns = "".join(f"<section><h4>{name}</h4>{table}</section>" for name, table in tables)
         parts.append(f'<h3>{escape(image.label)}</h3>\n<div class="columns">{columns}</div>')
     return "\n".join(parts)
+
+
+def _exact(image: MeasuredImage) -> str:
+    return last_exact_stage(image.boot)
+
+
+def _stages_table(boot: Stages) -> str:
+    rows: list[tuple[str | int, ...]] = [(stage.name, stage.spent, stage.instructions) for stage in boot.stages]
+    if not boot.exits:
+        return _table(("stage", "instructions", "since reset"), rows)
+    rows = [(*row, boot.exits_in(stage.name) or 0) for row, stage in zip(rows, boot.stages, strict=True)]
+    return _table(("stage", "instructions", "since reset", "exits"), rows)
 
 
 def _size_section(label: str, size: Size) -> str:
@@ -89,20 +108,29 @@ def _history_section(history: Sequence[Record]) -> str:
     parts = ["<h2>History</h2>"]
     for app in dict.fromkeys(record.app for record in history):
         records = [record for record in history if record.app == app]
-        ticks = [f"{record.when[:10]} {record.revision[:8]}" for record in records]
+        ticks = [_tick(record) for record in records]
         boots = {"all stages": [float(sum(record.stages.values())) for record in records]}
         sizes = {
             name: [float(record.bytes.get(name, 0)) for record in records]
             for name in dict.fromkeys(name for record in records for name in record.bytes)
         }
-        parts.append(f"<h3>{escape(app)}: instructions</h3>")
-        plot = lines(boots, ticks=ticks, unit="instructions", title=f"{app}: instructions over time")
-        parts.append(f'<figure class="history">{plot}</figure>')
+        parts += _history_plot(app, "instructions", boots, ticks)
+        counted = [record for record in records if record.exits]  # older measurements have none
+        exits = {"all causes": [float(sum(record.exits.values())) for record in counted]}
+        if counted:
+            parts += _history_plot(app, "exits", exits, [_tick(record) for record in counted])
         if sizes:
-            parts.append(f"<h3>{escape(app)}: bytes</h3>")
-            plot = lines(sizes, ticks=ticks, unit="bytes", title=f"{app}: bytes over time")
-            parts.append(f'<figure class="history">{plot}</figure>')
+            parts += _history_plot(app, "bytes", sizes, ticks)
     return "\n".join(parts)
+
+
+def _history_plot(app: str, unit: str, series: Mapping[str, Sequence[float]], ticks: Sequence[str]) -> list[str]:
+    plot = lines(series, ticks=ticks, unit=unit, title=f"{app}: {unit} over time")
+    return [f"<h3>{escape(app)}: {unit}</h3>", f'<figure class="history">{plot}</figure>']
+
+
+def _tick(record: Record) -> str:
+    return f"{record.when[:10]} {record.revision[:8]}"
 
 
 def _grouped(parts: Mapping[str, int], least_share: float = 0.004) -> dict[str, float]:

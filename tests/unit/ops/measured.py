@@ -38,6 +38,7 @@ BOOT = Stages(
     total=5_700_000,
     vcpus=(5_700_000,),
 )
+EXITS = {"firmware": {"fw_cfg": 70, "CPUID": 1}, "pid1": {"CPUID": 400}, "end": {"HLT": 9}}
 WALL = Wall(median_s=0.5, least_s=0.4, most_s=0.9, runs=3)
 SUBJECT = {
     "image": "hello-tiny",

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.ops.measured import BOOT, HERE, MEASURED
 from unilinux.core.errors import UsageError
 from unilinux.image.request import Request
-from unilinux.measure.boot.stages import Stage
+from unilinux.measure.boot.stages import Stage, last_exact_stage
 from unilinux.ops import boot
-from unilinux.ops.boot import last_exact_stage, measure_boot
+from unilinux.ops.boot import measure_boot
 
 
 def test_a_boots_document_has_the_stages_since_reset() -> None:
@@ -28,7 +28,9 @@ def test_a_boots_document_has_the_stages_since_reset() -> None:
 
 def test_a_server_is_exact_until_it_listens() -> None:
     assert last_exact_stage(BOOT) == "main"
-    assert last_exact_stage(replace(BOOT, stages=(*BOOT.stages, Stage("ready", 6_000_000, 400_000)))) == "ready"
+    server = replace(BOOT, stages=(*BOOT.stages, Stage("ready", 6_000_000, 400_000)))
+    assert last_exact_stage(server) == "ready"
+    assert last_exact_stage(server, BOOT) == "main"  # of both
 
 
 def test_at_least_one_run() -> None:

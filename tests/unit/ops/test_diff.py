@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ops.measured import BOOT, HERE, NOW, WAS
+from tests.unit.ops.measured import BOOT, EXITS, HERE, NOW, WAS
 from tests.unit.ops.test_finished import image
 from unilinux.cli.text.diff import diff_text
 from unilinux.core.errors import UsageError
@@ -22,9 +22,10 @@ def pair(tmp_path: Path) -> tuple[Measured, Measured]:
     first = read_finished(image(tmp_path / "one", name="one"))
     other = image(tmp_path / "two", name="two", sizes={"vmlinux": 160})
     (other / "config").write_text('CONFIG_TEXT="a b"\nCONFIG_HZ=100\n')
-    boot = replace(BOOT, initcalls=(Cost("pty_init", 900_500, "device"), Cost("new_init", 7, "late")))
+    exits = {"firmware": {"fw_cfg": 70}, "pid1": {"CPUID": 400, "RDMSR": 5}, "end": {"HLT": 100}}
+    boot = replace(BOOT, initcalls=(Cost("pty_init", 900_500, "device"), Cost("new_init", 7, "late")), exits=exits)
     return (
-        Measured(finished=first, label="one", size=WAS, boot=BOOT),
+        Measured(finished=first, label="one", size=WAS, boot=replace(BOOT, exits=EXITS)),
         Measured(finished=read_finished(other), label="two", size=NOW, boot=boot),
     )
 
@@ -43,6 +44,14 @@ def test_the_document_has_configurations_sizes_and_boots(pair: tuple[Measured, M
     assert {"name": "net", "a": 500, "b": 1100} in found["sizes"]["subsystems"]
     assert found["boots"]["a"]["stages"]["pid1"]["instructions"] == 5_500_000
     assert {"name": "new_init", "a": None, "b": 7} in found["boots"]["initcalls"]
+    assert found["boots"]["exits"] == {
+        "until": "main",
+        "causes": [
+            {"name": "CPUID", "a": 401, "b": 400},
+            {"name": "fw_cfg", "a": 70, "b": 70},
+            {"name": "RDMSR", "a": None, "b": 5},
+        ],
+    }
 
 
 def test_people_see_what_differs(pair: tuple[Measured, Measured]) -> None:
@@ -52,7 +61,10 @@ def test_people_see_what_differs(pair: tuple[Measured, Measured]) -> None:
     assert ["vmlinux", "100", "160", "+60"] in lines
     assert ["loaded", "1,000", "1,600", "+600"] in lines
     assert ["mm", "400", "400", "+0"] not in lines
-    assert ["pid1", "5,495,252", "5,495,252", "5,500,000", "5,500,000"] in lines
+    assert ["pid1", "5,495,252", "5,495,252", "5,500,000", "5,500,000", "400", "405"] in lines
+    assert ["CPUID", "401", "400", "-1"] in lines
+    assert ["RDMSR", "5", "+5"] in lines
+    assert not [line for line in lines if line[:1] in (["HLT"], ["fw_cfg"])]  # the first comes later, the other is same
     assert ["pty_init", "900,000", "900,500", "+500"] in lines
 
 
@@ -61,6 +73,7 @@ def test_images_that_are_the_same_say_so(pair: tuple[Measured, Measured]) -> Non
     assert found.startswith("one and again: 0 symbols differ\n")
     assert "sections: the same" in found
     assert "initcall " not in found
+    assert "caused by" not in found
 
 
 def test_without_boots_there_are_none(pair: tuple[Measured, Measured]) -> None:

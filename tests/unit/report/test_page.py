@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from unilinux.measure.boot.stages import Cost, Stage, Stages
@@ -10,12 +11,17 @@ from unilinux.ops.report import MeasuredImage
 from unilinux.report.page import render_page
 
 BOOT = Stages(
-    stages=(Stage("firmware", 15_000, 15_000), Stage("pid1", 5_000_000, 4_985_000)),
+    stages=(
+        Stage("firmware", 15_000, 15_000),
+        Stage("pid1", 5_000_000, 4_985_000),
+        Stage("main", 5_050_000, 50_000),
+    ),
     initcalls=(Cost("pty_init", 900_000, "device"),),
     functions=(Cost("memset", 300_000), Cost("vsnprintf", 20_000)),
     executed=("memset", "vsnprintf"),
     total=5_100_000,
     vcpus=(5_100_000,),
+    exits={"firmware": {"fw_cfg": 70}, "pid1": {"CPUID": 403}, "end": {"HLT": 1_234}},
 )
 SIZE = Size(
     loaded=1_000_000,
@@ -26,7 +32,7 @@ SIZE = Size(
 )
 RECORD = Record(
     when="2026-01-02T03:04:05Z", revision="0123", app="hello", profile="tiny", machine="microvm",
-    stages={"pid1": 5_000_000}, bytes={"vmlinux": 9_000_000},
+    stages={"pid1": 5_000_000}, bytes={"vmlinux": 9_000_000}, exits={"CPUID": 403, "fw_cfg": 70},
 )  # fmt: skip
 
 
@@ -64,7 +70,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere() -> None:
 
 def test_it_has_its_plots_and_numbers() -> None:
     text = page()
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 6
     for shown in (
         "UniLinux &lt;report&gt;",
         "4,985,000",
@@ -74,6 +80,21 @@ def test_it_has_its_plots_and_numbers() -> None:
         "2026-01-02",
     ):
         assert shown in text
+
+
+def test_exits_stand_beside_instructions() -> None:
+    text = page()
+    assert "Exits to the hypervisor" in text
+    assert '<td class="number">15,000</td><td class="number">15,000</td><td class="number">70</td>' in text
+    assert "hello to main: 473 exits" in text
+    assert "1,234" not in text  # what comes after the last exact stage differs from run to run
+    assert "hello: exits over time" in text
+
+
+def test_measurements_without_exits_have_no_plot_of_them() -> None:
+    boot = replace(BOOT, exits={})
+    text = render_page("t", [MeasuredImage(label="hello", boot=boot)], [replace(RECORD, exits={})])
+    assert "exits" not in text.lower()
 
 
 def test_it_fits_narrow_screens() -> None:

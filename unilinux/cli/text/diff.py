@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unilinux.cli.text.side_by_side import numbers_table, stages_table, text_table
-from unilinux.ops.diff import ImageDiff, byte_tables, config_pairs
+from unilinux.ops.diff import ImageDiff, byte_tables, config_pairs, exits_of
 from unilinux.ops.pairs import paired
 
 _MOST_ROWS = 20
@@ -14,7 +14,7 @@ _Rows = Sequence[tuple[str, int | None, int | None]]
 
 
 def diff_text(found: ImageDiff) -> str:
-    """Configurations, bytes and boots; of bytes and initcalls only what differs."""
+    """Configurations, bytes and boots; of bytes, exits and initcalls only what differs."""
     first, second = found.first, found.second
     names = (first.label, second.label)
     pairs = config_pairs(first.finished.config, second.finished.config)
@@ -26,6 +26,10 @@ def diff_text(found: ImageDiff) -> str:
         parts.append(numbers_table(f"bytes: {name}", names, _most_different(rows)) if rows else f"{name}: the same\n")
     if first.boot and second.boot:
         parts.append(stages_table(names, (first.boot, second.boot)))
+        until, causes, others = exits_of(first.boot, second.boot)
+        exits = [row for row in paired(causes, others) if row[1] != row[2]]
+        if exits:
+            parts.append(numbers_table(f"exits to {until}, caused by", names, _most_different(exits)))
         calls = [row for row in paired(first.initcalls, second.initcalls) if row[1] != row[2]]
         if calls:
             parts.append(numbers_table("initcall", names, _most_different(calls)))

@@ -77,7 +77,7 @@ def _stages_table(counted: Stages) -> str:
     ]
     if counted.exits:
         heads = (*heads, "exits")
-        sums = [sum(counted.exits.get(stage.name, {}).values()) for stage in counted.stages]
+        sums = [counted.exits_in(stage.name) or 0 for stage in counted.stages]
         rows = [(*row, f"{count:,}") for row, count in zip(rows, sums, strict=True)]
     if all(stage.memory_bytes is None for stage in counted.stages):
         return _table(heads, rows)

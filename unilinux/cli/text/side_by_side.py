@@ -4,21 +4,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from unilinux.measure.boot.stages import Stages
 from unilinux.ops.pairs import merged_order
 from unilinux.report.tables import Column, show_table
 
+_Values = Callable[[int, str], int | None]
+
 
 def stages_table(names: tuple[str, str], boots: tuple[Stages, Stages]) -> str:
-    """The stages of two boots: instructions of each, since reset, and memory in use where that is known."""
+    """The stages of two boots: instructions of each and since reset; exits and memory in use where they are known."""
     spans = [{stage.name: stage for stage in boot.stages} for boot in boots]
-    columns = [("", "spent"), (", since reset", "instructions")]
+
+    def of_stage(field: str) -> _Values:
+        return lambda index, stage: getattr(spans[index].get(stage), field, None)
+
+    columns = [("", of_stage("spent")), (", since reset", of_stage("instructions"))]
+    if any(boot.exits for boot in boots):
+        columns.append((", exits", lambda index, stage: boots[index].exits_in(stage)))
     if any(stage.memory_bytes is not None for boot in boots for stage in boot.stages):
-        columns.append((", bytes in use", "memory_bytes"))
+        columns.append((", bytes in use", of_stage("memory_bytes")))
     rows = [
-        [stage, *(_number(getattr(span.get(stage), field, None)) for _, field in columns for span in spans)]
+        [stage, *(_number(value(index, stage)) for _, value in columns for index in range(len(boots)))]
         for stage in merged_order(list(spans[0]), list(spans[1]))
     ]
     return text_table(["stage", *(f"{name}{what}" for what, _ in columns for name in names)], rows)

@@ -76,9 +76,16 @@ class Stages:
         """Instructions since reset at the end of a stage; None if it was never reached."""
         return next((one.instructions for one in self.stages if one.name == stage), None)
 
+    def exits_in(self, stage: str) -> int | None:
+        """Exits of one stage; None if it was never reached, or exits weren't counted."""
+        reached = self.exits and self.instructions(stage) is not None
+        return sum(self.exits.get(stage, {}).values()) if reached else None
+
     def exits_to(self, stage: str) -> Mapping[str, int]:
-        """Exits by cause, since reset, up to the end of a stage that was reached."""
+        """Exits by cause, since reset, up to the end of a stage; none if it was never reached."""
         names = [one.name for one in self.stages]
+        if stage not in names:
+            return {}
         return by_cause({name: self.exits.get(name, {}) for name in names[: names.index(stage) + 1]})
 
     def with_memory(self, bytes_at: Mapping[str, int]) -> Stages:
@@ -103,6 +110,14 @@ class Stages:
                 "stages": {name: dict(causes) for name, causes in self.exits.items()},
             },
         }
+
+
+def last_exact_stage(*boots: Stages) -> str:
+    """The stage up to which repeats agree, and which all of these boots reached.
+
+    A server hears nothing from outside before it listens.
+    """
+    return "ready" if all(boot.instructions("ready") is not None for boot in boots) else "main"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

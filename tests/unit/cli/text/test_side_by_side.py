@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
-from tests.unit.ops.measured import BOOT
+from dataclasses import replace
+
+from tests.unit.ops.measured import BOOT, EXITS
 from unilinux.cli.text.side_by_side import numbers_table, stages_table
 from unilinux.measure.boot.stages import Stage, Stages
 from unilinux.ops.pairs import merged_order, pairs_document
@@ -27,6 +29,13 @@ def test_stages_of_two_boots_share_their_rows() -> None:
     assert [line.split()[0] for line in lines[1:]] == ["firmware", "decompression", "pid1", "main"]
     assert lines[1].split() == ["firmware", "4,748", "30", "4,748", "30"]
     assert lines[2].split() == ["decompression", "670", "700"]
+
+
+def test_exits_are_shown_where_they_were_counted() -> None:
+    lines = stages_table(("ours", "theirs"), (replace(BOOT, exits=EXITS), OTHER)).splitlines()
+    assert lines[0].endswith("ours, exits  theirs, exits")
+    assert lines[1].split() == ["firmware", "4,748", "30", "4,748", "30", "71"]
+    assert lines[4].split() == ["main", "100,000", "5,600,000", "0"]
 
 
 def test_memory_is_shown_where_it_is_known() -> None:
