@@ -29,6 +29,7 @@ from unilinux.core.files import digest_file, write_atomically
 UNCOUNTED = frozenset(
     {
         "unilinux",  # the version's number
+        "unilinux.core.ccache",  # takes compiled objects away
         "unilinux.core.code",  # what it finds out is in the key itself
         "unilinux.core.errors",  # an error makes no output
         "unilinux.core.events",  # what is told of a step

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Keeping a store below a size: what was used longest ago goes first, and nothing that is in use."""
+"""Keeping a cache below a size: what was used longest ago goes first, and nothing that is in use.
+
+What goes are outputs of the store, downloads, and the kernel objects of unfinished searches for a smaller kernel.
+ccache, which removes objects by itself, is kept to a share. All else is small and only counts.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from unilinux.core.ccache import ccache_bytes, trim_ccache
 from unilinux.core.files import disk_bytes, remove_tree
+from unilinux.core.layout import COMPILER_CACHE, DOWNLOADS, SEARCHES
 from unilinux.core.leases import all_taken
 from unilinux.core.locks import locked_if_free
 
@@ -23,6 +29,9 @@ ARRIVING = ".arriving"
 
 _LOCK, _TRASH = ".lock", ".trash"
 _KEPT_SHARE = 0.9  # of the limit: evicting once is enough for a while
+_COMPILERS_SHARE = 0.25  # of the limit, for ccache
+_PARTIAL = "partial"  # what is being downloaded
+_BUILDER = "builder"  # a search's kernel objects, with a file "lock" in it
 _UNFINISHED_S = 14 * 86400.0  # after this nobody goes on with an interrupted step
 _FORMER_S = 2 * 86400.0  # after this nobody uses outputs of a former layout: their keys can't be found
 
@@ -34,23 +43,27 @@ class Evicted:
     freed_bytes: int = 0
     kept_bytes: int = 0
     in_use: int = 0
-    """How many outputs stayed over the limit since running processes use them."""
+    """How much stayed over the limit since running processes use it, as a number of outputs and the like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    """A finished output or an unfinished work folder."""
+    """What may go: a finished output, an unfinished work folder, a download.
+
+    ``name`` is what a lease of it says; ``lock`` is held by who makes it, None: nobody makes it in its place.
+    """
 
     path: Path
     name: str
     used: float
     size_bytes: int
-    lock: Path
+    lock: Path | None
 
 
-def evict(root: Path, limit_bytes: int) -> Evicted:
+def evict(root: Path, limit_bytes: int, *, cache: Path | None = None) -> Evicted:
     """Bring a store below its limit if it is above, and remove what killed processes left.
 
+    With ``cache``, the folder that the store lies in, the limit is for all of that.
     May run beside builds and other evictions; of the latter one does the work.
     """
     if not root.is_dir():
@@ -60,8 +73,12 @@ def evict(root: Path, limit_bytes: int) -> Evicted:
             return Evicted()
         for path in _leftovers(root):
             _remove_if_free(path, path.with_suffix(_LOCK))
-        entries = sorted(_entries(root), key=lambda entry: entry.used)
-        total = sum(entry.size_bytes for entry in entries)
+        found, others = [*_entries(root)], 0
+        if cache is not None:
+            found += [*_downloads(cache), *_searches(cache)]
+            others = _compilers_bytes(cache, limit_bytes) + _small_bytes(cache, root)
+        entries = sorted(found, key=lambda entry: entry.used)
+        total = sum(entry.size_bytes for entry in entries) + others
         goal = limit_bytes * _KEPT_SHARE if total > limit_bytes else total
         freed = in_use = 0
         now = time.time()
@@ -101,6 +118,48 @@ def _entries(root: Path) -> Iterator[_Entry]:
                 yield _Entry(path=path, name=name, used=used, size_bytes=_recorded_bytes(path, used), lock=lock)
 
 
+def _downloads(cache: Path) -> Iterator[_Entry]:
+    for path in _inside(cache / DOWNLOADS):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            if path.name != _PARTIAL:
+                name, size = f"{DOWNLOADS}/{path.name}", 512 * status.st_blocks
+                yield _Entry(path=path, name=name, used=status.st_mtime, size_bytes=size, lock=None)
+
+
+def _searches(cache: Path) -> Iterator[_Entry]:
+    for home in _inside(cache / SEARCHES):
+        path = home / _BUILDER
+        with contextlib.suppress(OSError):
+            name, used, lock = f"{SEARCHES}/{home.name}", path.stat().st_mtime, path / "lock"
+            yield _Entry(path=path, name=name, used=used, size_bytes=disk_bytes(path), lock=lock)
+
+
+def _compilers_bytes(cache: Path, limit_bytes: int) -> int:
+    """What ccache takes, brought to its share of the limit."""
+    folder, share = cache / COMPILER_CACHE, int(limit_bytes * _COMPILERS_SHARE)
+    size = ccache_bytes(folder)
+    if size <= share:
+        return size
+    trim_ccache(folder, share)
+    return ccache_bytes(folder)
+
+
+def _small_bytes(cache: Path, root: Path) -> int:
+    """What all else takes: apt's lists, logs, journals."""
+    counted = {root, cache / DOWNLOADS, cache / COMPILER_CACHE, cache / SEARCHES}
+    searches = (path for home in _inside(cache / SEARCHES) for path in _inside(home) if path.name != _BUILDER)
+    size = 0
+    for path in (*(one for one in _inside(cache) if one not in counted), *searches):
+        with contextlib.suppress(OSError):
+            size += disk_bytes(path) if path.is_dir() else 512 * path.lstat().st_blocks
+    return size
+
+
+def _inside(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
 def _recorded_bytes(home: Path, used: float) -> int:
     try:
         return int(json.loads((home / META).read_text())["disk_bytes"])
@@ -110,7 +169,7 @@ def _recorded_bytes(home: Path, used: float) -> int:
 
 def _take_away(entry: _Entry, root: Path) -> bool:
     """Remove an entry unless it is in use; whether it is gone."""
-    with locked_if_free(entry.lock) as free:
+    with locked_if_free(entry.lock) if entry.lock else contextlib.nullcontext(enter_result=True) as free:
         if not free:
             return False
         trash = entry.path.with_suffix(_TRASH)

@@ -12,7 +12,9 @@ from pathlib import Path
 from unilinux.core.errors import HostError
 from unilinux.core.files import explained_disk_errors, write_atomically
 
-CACHE_FOLDERS = ("store", "downloads", "apt", "ccache", "kvm", "logs", "minimise", "sandbox")
+DOWNLOADS, COMPILER_CACHE, SEARCHES = "downloads", "ccache", "minimise"
+
+CACHE_FOLDERS = ("store", DOWNLOADS, "apt", COMPILER_CACHE, "kvm", "logs", SEARCHES, "sandbox")
 """All that is made inside the cache."""
 
 CACHE_TAG = "CACHEDIR.TAG"
@@ -37,7 +39,7 @@ class Layout:
     cache: Path
     build: Path
     cache_limit_bytes: int = field(default=20 << 30, kw_only=True)
-    """How large the build steps in the cache may become before those used longest ago are removed."""
+    """How large the cache may become before what was used longest ago is removed from it."""
 
     @classmethod
     def of(cls, project: Path, environ: Mapping[str, str]) -> Layout:
@@ -69,12 +71,12 @@ class Layout:
     @property
     def downloads(self) -> Path:
         """Verified downloads, by digest."""
-        return self.cache / "downloads"
+        return self.cache / DOWNLOADS
 
     @property
     def compiler_cache(self) -> Path:
         """Objects of C sources that were compiled before, kept by ccache."""
-        return self.cache / "ccache"
+        return self.cache / COMPILER_CACHE
 
     @property
     def logs(self) -> Path:

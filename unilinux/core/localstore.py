@@ -53,9 +53,10 @@ _LOGS_KEPT_S = 30 * 86400.0
 class LocalStore:
     """Finished steps below ``root``: ``NAME/KEY/out`` beside ``NAME/KEY/meta.json``.
 
-    ``cache`` is the folder to be marked as a cache before anything is made in it. ``remote`` is asked
-    for what isn't here, and offered what was made. With ``limit_bytes`` the outputs that were used
-    longest ago are removed when all take more than that. ``compiler_cache`` is handed to the actions.
+    ``cache`` is the folder that ``root`` lies in, to be marked as a cache before anything is made in it. ``remote``
+    is asked for what isn't here, and offered what was made. With ``limit_bytes`` what was used longest ago is
+    removed when the cache takes more than that (without ``cache``: the outputs). ``compiler_cache`` is handed to
+    the actions.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class LocalStore:
         if self._limit_bytes is None or now - self._evicted_at < _BETWEEN_EVICTIONS_S:
             return
         self._evicted_at = now
-        evict(self._root, self._limit_bytes)
+        evict(self._root, self._limit_bytes, cache=self._cache)
         _remove_old(self._logs)
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,12 +11,15 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from unilinux.core.errors import DownloadError
 from unilinux.core.events import Progress, StepHandle
+from unilinux.core.eviction import LEASES
 from unilinux.core.files import digest_file, explained_disk_errors, flush_file, write_atomically
-from unilinux.core.layout import Layout
+from unilinux.core.layout import DOWNLOADS, Layout
+from unilinux.core.leases import Lease, lease_of
 from unilinux.core.locks import locked
 from unilinux.fetch.apt import Offer, PrivateApt
 
@@ -32,7 +36,10 @@ class Fetched:
 
 
 class Fetcher:
-    """Packages and source files, from ``downloads/`` or else through a private apt."""
+    """Packages and source files, from ``downloads/`` or else through a private apt.
+
+    What it has given is not evicted as long as this value lives.
+    """
 
     def __init__(self, layout: Layout, progress: Progress) -> None:
         self._layout = layout
@@ -154,12 +161,30 @@ class Fetcher:
         part.chmod(0o444)
         flush_file(part)
         target = self._layout.downloads / f"{offer.sha256}-{offer.file}"
-        os.replace(part, target)
+        with self._taking(target):
+            os.replace(part, target)
+            os.utime(target)  # apt gives it the server's time
         flush_file(target.parent)
         return Fetched(target, offer.version, offer.sha256)
 
     def _kept(self, sha256: str) -> Path | None:
-        return next((path for path in self._layout.downloads.glob(f"{sha256}-*") if path.stat().st_size), None)
+        for path in self._layout.downloads.glob(f"{sha256}-*"):
+            with self._taking(path), contextlib.suppress(FileNotFoundError):  # it may just have been evicted
+                if path.stat().st_size:
+                    with contextlib.suppress(PermissionError):
+                        os.utime(path)  # the time of its last use
+                    return path
+        return None
+
+    @contextmanager
+    def _taking(self, path: Path) -> Iterator[None]:
+        """Keep a download from being evicted; whether it is there may be looked up in the ``with`` block."""
+        with explained_disk_errors(self._layout.cache), self._lease.taking(f"{DOWNLOADS}/{path.name}"):
+            yield
+
+    @cached_property
+    def _lease(self) -> Lease:
+        return lease_of(self._layout.store / LEASES)
 
     def _kept_package(self, record: Path, version: str | None, sha256: str | None) -> Fetched | None:
         """What this cache took for the same question before, or else the pinned file itself."""

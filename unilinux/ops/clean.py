@@ -183,9 +183,9 @@ def _clean_cache(cache: Path, store: Path) -> Iterator[Removed | Kept]:
 def _clean_part(part: Path, *, busy: bool) -> Iterator[Removed | Kept]:
     if part.name == _MINIMISE:
         for folder in sorted(part.iterdir()):
-            yield from _clean_locked(folder, folder / "lock")
+            yield from _clean_locked(folder, folder / "builder/lock")
         _remove_if_empty(part)
-    elif part.name in _FETCHED:
+    elif part.name in _FETCHED and not busy:
         yield from _clean_locked(part, part.parent / "apt" / "lock")
     elif busy:
         yield Kept(path=part, reason="running commands may use it")

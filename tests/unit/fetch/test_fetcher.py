@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 
 from tests.unit.fetch.conftest import Archive, Recorder
 from unilinux.core.errors import DownloadError, HostError
-from unilinux.core.events import Progress
+from unilinux.core.events import NullSink, Progress
+from unilinux.core.eviction import evict
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher, require_intact
 
@@ -196,3 +199,35 @@ def test_a_damaged_download_is_seen_before_it_is_used(fetcher: Fetcher, archive:
     with pytest.raises(DownloadError, match="was damaged, and was removed"):
         require_intact(path, sha256)
     assert fetcher.debian_package("linux-source-6.12", "6.12.1-1", sha256).path.read_bytes() == b"new"
+
+
+def test_a_download_is_young_when_it_comes_and_after_each_use(
+    fetcher: Fetcher, archive: Archive, layout: Layout
+) -> None:
+    """The time of the last use says which one is evicted first."""
+    sha256 = archive.add_package("x", "1-1", b"content")
+    os.utime(archive.root / "x_1-1_all.deb", (0, 0))  # the server's time
+    path = fetcher.debian_package("x", "1-1", sha256).path
+    assert path.stat().st_mtime > 1
+    os.utime(path, (0, 0))
+    fetcher.debian_package("x", "1-1", sha256)
+    assert path.stat().st_mtime > 1
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_download_is_not_evicted_while_its_fetcher_lives(archive: Archive, layout: Layout) -> None:
+    sha256 = archive.add_package("x", "1-1", b"content")
+    first = Fetcher(layout, Progress(NullSink()))
+    path = first.debian_package("x", "1-1", sha256).path
+    evict(layout.store, 0, cache=layout.cache)
+    assert path.exists()
+    del first
+    gc.collect()
+    second = Fetcher(layout, Progress(NullSink()))
+    assert second.debian_package("x", "1-1", sha256).path == path  # kept, not fetched again
+    evict(layout.store, 0, cache=layout.cache)
+    assert path.exists()
+    del second
+    gc.collect()
+    evict(layout.store, 0, cache=layout.cache)
+    assert not path.exists()

@@ -164,6 +164,16 @@ def test_a_download_that_is_running_keeps_its_folders(here: Workshop) -> None:
         assert file.exists()
 
 
+def test_a_search_that_is_running_keeps_its_folder(here: Workshop) -> None:
+    mark_cache(here.layout.cache)
+    file = add(here.layout.cache / "minimise/hello-tiny/journal.jsonl")
+    with locked(file.parent / "builder/lock", lambda: None):  # as the builder holds it
+        assert kept(clean(here, cache=True)) == {"hello-tiny"}
+        assert file.exists()
+    clean(here, cache=True)
+    assert not here.layout.cache.exists()
+
+
 @pytest.mark.parametrize("tag", [None, "Signature: 8a477f597d28d172789f06886806bc55\n# another program's\n"])
 def test_a_folder_that_is_not_marked_is_not_touched(here: Workshop, tag: str | None) -> None:
     file = add(here.layout.downloads / "holiday.jpg")
