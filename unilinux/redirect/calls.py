@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from unilinux.redirect.flow import has_unknown, known_numbers, values_at
+from unilinux.redirect.flow import Effects, Flow, has_unknown, known_numbers
 from unilinux.redirect.graph import Call, EntryMethod, Graph, Site
 from unilinux.redirect.program import Function
-from unilinux.redirect.values import ARGUMENTS, UNKNOWN, Argument, State, Value
+from unilinux.redirect.values import ARGUMENTS, Argument, Value
 
 _DEEPEST = 5  # callers of callers; libc's longest chain is 3
 
@@ -55,14 +55,11 @@ class _Search:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._states: dict[int, Mapping[int, State]] = {}
+        self._effects = Effects()
         # By the address of the function: comparing functions compares their code.
-        self._places: dict[int, list[int]] = {}
+        self._flows: dict[int, Flow] = {}
         self._callers: dict[int, list[Call]] = {}
-        for site in graph.sites:
-            self._places.setdefault(site.function.address, []).append(site.address)
         for call in graph.calls:
-            self._places.setdefault(call.function.address, []).append(call.address)
             self._callers.setdefault(call.callee.address, []).append(call)
 
     def result(self) -> Calls:
@@ -130,13 +127,11 @@ class _Search:
         return numbers, why
 
     def _value(self, function: Function, address: int, register: str) -> Value:
-        if function.address not in self._states:
-            places = self._places.get(function.address, [])
-            self._states[function.address] = values_at(
-                function, places, pointers=self._graph.program.pointers, endless=self._graph.endless
+        if function.address not in self._flows:
+            self._flows[function.address] = Flow(
+                function, self._effects, pointers=self._graph.program.pointers, endless=self._graph.endless
             )
-        state = self._states[function.address].get(address)
-        return UNKNOWN if state is None else state.get(register)
+        return self._flows[function.address].value(register, address)
 
 
 def _by(function: Function, below: tuple[str, ...]) -> str:

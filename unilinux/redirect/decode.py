@@ -24,6 +24,32 @@ _NAMES_64 = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" f
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Where the name of an instruction lets control go: back to a caller, into a function, or somewhere else.
+
+    ``ends``: what stands behind it is not what runs next.
+    """
+
+    returns: bool
+    calls: bool
+    jumps: bool
+    ends: bool
+
+
+@cache
+def transfer(mnemonic: str) -> Transfer:
+    """What an instruction of that name does, whatever prefixes it has."""
+    name = mnemonic.rsplit(maxsplit=1)[-1]
+    returns = name.startswith(("ret", "iret", "sysret", "sysexit"))
+    return Transfer(
+        returns=returns,
+        calls=name in ("call", "lcall"),
+        jumps=name.startswith(("j", "loop")) or name in ("ljmp", "xbegin"),
+        ends=returns or name in ("jmp", "ljmp", "hlt", "ud2"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """An instruction as text, in Intel's syntax."""
 
@@ -36,6 +62,40 @@ class Line:
     def text(self) -> str:
         """As an assembler would take it."""
         return f"{self.mnemonic} {self.operands}".rstrip()
+
+    @property
+    def end(self) -> int:
+        """The address behind it."""
+        return self.address + self.size
+
+    @property
+    def transfer(self) -> Transfer:
+        """Where control goes."""
+        return transfer(self.mnemonic)
+
+    @property
+    def target(self) -> int | None:
+        """Where a direct jump or call goes."""
+        direct = self.operands[:1].isdecimal() and (self.transfer.jumps or self.transfer.calls)
+        return int(self.operands, 0) if direct else None
+
+    @property
+    def gate(self) -> int | None:
+        """The address at which it finds the kernel's gate, if it calls that or jumps there."""
+        if "[0xffffffffff60" not in self.operands or self.mnemonic not in ("call", "jmp"):
+            return None
+        address = int(self.operands.partition("[")[2].rstrip("]"), 16)
+        return address if GATE <= address < GATE_ENDS else None
+
+    @property
+    def enters(self) -> bool:
+        """Whether it is a system call that comes back: SYSCALL, or a call of the gate or jump to it."""
+        return self.mnemonic == "syscall" or self.gate is not None
+
+    @property
+    def ends_block(self) -> bool:
+        """Whether what stands behind it is not what runs next. (Who jumps to the gate has itself called back there.)"""
+        return self.transfer.ends and not self.enters
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +123,13 @@ class Register:
 Operand = int | Register | Memory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
-    """An instruction with all that it does to registers. ``writes`` has the names of their 64 bits."""
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """All that an instruction does to registers. ``writes`` has the names of their 64 bits."""
 
-    address: int
-    size: int
     mnemonic: str
     operands: tuple[Operand, ...]
     writes: frozenset[str]
-    jumps: bool
-    returns: bool
-    calls: bool
-
-    @property
-    def end(self) -> int:
-        """The address behind it."""
-        return self.address + self.size
-
-    @property
-    def target(self) -> int | None:
-        """Where a direct jump or call goes."""
-        if (self.jumps or self.calls) and self.operands and isinstance(self.operands[0], int):
-            return self.operands[0]
-        return None
-
-    @property
-    def enters(self) -> bool:
-        """Whether it is a system call that comes back: SYSCALL, or a call of the gate or jump to it."""
-        operand = self.operands[0] if self.operands else None
-        gate = (
-            isinstance(operand, Memory) and operand.base is None and GATE <= operand.displacement & MASK_64 < GATE_ENDS
-        )
-        return self.mnemonic == "syscall" or (gate and self.mnemonic in ("call", "jmp"))
-
-    @property
-    def ends_block(self) -> bool:
-        """Whether what stands behind it is not what runs next. (Who jumps to the gate has itself called back there.)"""
-        return self.returns or (self.mnemonic in ("jmp", "hlt", "ud2") and not self.enters)
 
 
 def words(code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
@@ -108,22 +137,25 @@ def words(code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
     return cast("Iterator[tuple[int, int, str, str]]", _text_decoder().disasm_lite(code, address))
 
 
-def instructions(code: bytes, address: int) -> Iterator[Instruction]:
-    """Decode with operands until the end, or until bytes that are no instruction."""
+def lines(code: bytes, address: int) -> Iterator[Line]:
+    """Decode as text until the end, or until bytes that are no instruction."""
+    return (Line(*line) for line in words(code, address))
+
+
+def effect(code: bytes, address: int) -> Effect:
+    """What the instruction does that the bytes are.
+
+    What stands at another address does the same, unless it has an operand relative to itself.
+    """
     from capstone import x86
 
-    for decoded in _decoder().disasm(code, address):
-        _, written = decoded.regs_access()
-        yield Instruction(
-            address=decoded.address,
-            size=decoded.size,
-            mnemonic=decoded.mnemonic.removeprefix("notrack ").removeprefix("bnd "),
-            operands=tuple(_operand(decoded, operand, x86) for operand in decoded.operands),
-            writes=frozenset(name for register in written if (name := _whole(decoded.reg_name(register)))),
-            jumps=x86.X86_GRP_JUMP in decoded.groups,
-            returns=x86.X86_GRP_RET in decoded.groups or x86.X86_GRP_IRET in decoded.groups,
-            calls=x86.X86_GRP_CALL in decoded.groups,
-        )
+    decoded = next(_decoder().disasm(code, address, 1))
+    _, written = decoded.regs_access()
+    return Effect(
+        mnemonic=decoded.mnemonic.removeprefix("notrack ").removeprefix("bnd "),
+        operands=tuple(_operand(decoded, operand, x86) for operand in decoded.operands),
+        writes=frozenset(name for register in written if (name := _whole(decoded.reg_name(register)))),
+    )
 
 
 @cache

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from heapq import heappop, heappush
 from types import MappingProxyType
 
-from unilinux.redirect.decode import MASK_64, Instruction, Memory, Operand, Register, instructions
+from unilinux.redirect.decode import MASK_64, Effect, Line, Memory, Operand, Register, effect, lines, transfer
 from unilinux.redirect.program import Function
 from unilinux.redirect.values import (
     CLOBBERED,
@@ -29,126 +33,167 @@ _ARITHMETIC: Mapping[str, Callable[[int, int], int]] = MappingProxyType(
 # These have a first operand that they only read.
 _READ_ONLY = frozenset({"cmp", "test", "bt", "push", "call", "jmp", "nop"})
 _STORES_BY_POINTER = ("stos", "movs", "rep")
+_FIXED = re.compile(r"(?<!:)\[(rip\b.*|0x[0-9a-f]+|\d)\]$")  # without a segment
 _ROUNDS = 200  # over each block: more means that something doesn't come to rest
 
 
-def values_at(
-    function: Function, places: Iterable[int], *, pointers: frozenset[int], endless: frozenset[int]
-) -> Mapping[int, State]:
-    """What is known before the instructions at ``places`` are executed.
+class Effects:
+    """What instructions do, worked out once for all that read the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Effect] = {}
+
+    def of(self, line: Line, function: Function) -> Effect:
+        """The effect of one of a function's instructions."""
+        text = (line.mnemonic, line.operands)
+        known = self._known.get(text)
+        if known is None:
+            offset = line.address - function.address
+            known = effect(function.code[offset : offset + line.size], line.address)
+            if "rip" not in line.operands:
+                self._known[text] = known
+        return known
+
+
+class Flow:
+    """The flow through one function; as much of it is followed as questions need.
 
     :param pointers: addresses that the program's data has: tables of jumps lead to them.
     :param endless: functions that never return, by their addresses.
     """
-    code = tuple(instructions(function.code, function.address))
-    tables = frozenset(pointers.intersection(instruction.address for instruction in code[1:]))
-    begun = _settle(blocks := _Blocks(code, tables, endless), function.address)
-    wanted = frozenset(places)
-    found: dict[int, State] = {}
-    for start, block in blocks.items():
-        state = begun.get(start, State())  # never reached, as far as can be seen: nothing is known
-        for instruction in block:
-            if instruction.address in wanted:
-                found[instruction.address] = state
-            state = _step(state, instruction)
-    return {place: found.get(place, State()) for place in wanted}
+
+    def __init__(
+        self, function: Function, effects: Effects, *, pointers: frozenset[int], endless: frozenset[int]
+    ) -> None:
+        self._function = function
+        self._effects = effects
+        self._blocks = _Blocks(tuple(lines(function.code, function.address)), pointers, endless)
+        self._starts = tuple(self._blocks)
+
+    def value(self, register: str, address: int) -> Value:
+        """What a register can hold before the instruction at ``address`` is executed."""
+        # Most numbers are set just before: what is a constant whatever the block begins with needs nothing else.
+        value = self._before(address, self._start(address), State()).get(register)
+        return self.settled(register, address) if has_unknown(value) else value
+
+    def settled(self, register: str, address: int) -> Value:
+        """The same by all ways through the function."""
+        start = self._start(address)
+        return self._before(address, start, self._begun.get(start, State())).get(register)
+
+    def _start(self, address: int) -> int:
+        return self._starts[bisect_right(self._starts, address) - 1]
+
+    def _before(self, address: int, start: int, state: State) -> State:
+        for line in self._blocks[start]:
+            if line.address >= address:
+                break
+            state = _step(state, line, self._effects.of(line, self._function))
+        return state
+
+    @cached_property
+    def _begun(self) -> Mapping[int, State]:
+        """The state at the start of each block, when nothing changes any more; none where nothing is known to lead."""
+        begun: dict[int, State] = {self._function.address: entered()}
+        waiting, rounds = [self._function.address], dict.fromkeys(self._blocks, 0)
+        queued = set(waiting)
+        while waiting:
+            address = heappop(waiting)  # in the order of addresses few blocks are looked at again
+            queued.remove(address)
+            rounds[address] += 1
+            block = self._blocks[address]
+            state = begun[address] if rounds[address] < _ROUNDS else State()
+            state = self._before(block[-1].end, address, state)
+            for following in self._blocks.after(address):
+                reached = self._on_the_way(state, block, following)
+                before = begun.get(following)
+                joined = reached if before is None else before.join(reached)
+                if joined != before and rounds[following] <= _ROUNDS:
+                    begun[following] = joined
+                    if following not in queued:
+                        heappush(waiting, following)
+                        queued.add(following)
+        return begun
+
+    def _on_the_way(self, state: State, block: Sequence[Line], following: int) -> State:
+        """The state on one of two ways: where a register was found to be equal to a constant, it is that."""
+        jump = block[-1]
+        if len(block) < 2 or jump.mnemonic not in ("je", "jne") or jump.target == jump.end:
+            return state
+        compared = self._effects.of(block[-2], self._function)
+        left, right = (*compared.operands, None, None)[:2]
+        if not isinstance(left, Register) or left.size < 4 or (following == jump.target) != (jump.mnemonic == "je"):
+            return state
+        if compared.mnemonic == "test" and left == right:
+            return state.set(left.name, frozenset({0}))
+        if compared.mnemonic == "cmp" and isinstance(right, int):
+            return state.set(left.name, truncated(frozenset({right & MASK_64}), left.size))
+        return state
 
 
-class _Blocks(dict[int, Sequence[Instruction]]):
+class _Blocks(dict[int, Sequence[Line]]):
     """Runs of instructions by their first address, and how they follow each other."""
 
-    def __init__(self, code: Sequence[Instruction], tables: frozenset[int], endless: frozenset[int]) -> None:
+    def __init__(self, code: Sequence[Line], pointers: frozenset[int], endless: frozenset[int]) -> None:
         super().__init__()
-        self._tables = tables
+        self._tables = frozenset(pointers.intersection(line.address for line in code[1:]))
         self._endless = endless
         leaders = self._leaders(code)
-        current: list[Instruction] = []
-        for instruction in code:
-            if instruction.address in leaders:
+        current: list[Line] = []
+        for line in code:
+            if line.address in leaders:
                 current = []
-                self[instruction.address] = current
-            current.append(instruction)
+                self[line.address] = current
+            current.append(line)
         self._orphans = self._without_way_in(code[0].address if code else 0)
 
     def after(self, address: int) -> frozenset[int]:
         """The blocks that one of them can lead to."""
         last = self[address][-1]
-        following = {last.target} if last.jumps and last.target is not None else set()
+        jumps = last.transfer.jumps
+        following = {last.target} if jumps and last.target is not None else set()
         if not self._ends(last):
             following.add(last.end)
-        if last.jumps and last.target is None and not last.enters and not _is_far(last):
+        if jumps and last.target is None and not last.enters and not _is_far(last):
             following |= self._tables or self._orphans
         return frozenset(following & self.keys())
 
-    def _leaders(self, code: Sequence[Instruction]) -> frozenset[int]:
+    def _leaders(self, code: Sequence[Line]) -> frozenset[int]:
         leaders = {code[0].address, *self._tables} if code else set()
-        for instruction in code:
-            if instruction.target is not None and instruction.jumps:
-                leaders.add(instruction.target)
-            if instruction.jumps or self._ends(instruction):
-                leaders.add(instruction.end)
+        for line in code:
+            does = transfer(line.mnemonic)
+            if not (does.jumps or does.calls or does.ends):
+                continue
+            if does.jumps and line.target is not None:
+                leaders.add(line.target)
+            if does.jumps or self._ends(line):
+                leaders.add(line.end)
         return frozenset(leaders)
 
-    def _ends(self, instruction: Instruction) -> bool:
-        return instruction.ends_block or (instruction.calls and instruction.target in self._endless)
+    def _ends(self, line: Line) -> bool:
+        return line.ends_block or (line.transfer.calls and line.target in self._endless)
 
     def _without_way_in(self, start: int) -> frozenset[int]:
         """Blocks that nothing leads to, as far as can be seen: tables of jumps that aren't absolute do."""
         known = {start}
         for block in self.values():
             last = block[-1]
-            known |= {last.target} if last.jumps and last.target is not None else set()
+            known |= {last.target} if last.transfer.jumps and last.target is not None else set()
             known |= set() if self._ends(last) else {last.end}
         return frozenset(self.keys() - known)
 
 
-def _is_far(instruction: Instruction) -> bool:
+def _is_far(jump: Line) -> bool:
     """Whether an indirect jump surely leaves the function: through a pointer at a fixed address."""
-    operand = instruction.operands[0] if instruction.operands else None
-    return isinstance(operand, Memory) and operand.base is None and not operand.index
+    return _FIXED.search(jump.operands) is not None
 
 
-def _settle(blocks: _Blocks, start: int) -> Mapping[int, State]:
-    """The state at the start of each block, when nothing changes any more."""
-    begun: dict[int, State] = {start: entered()}
-    waiting, rounds = [start], dict.fromkeys(blocks, 0)
-    while waiting:
-        address = waiting.pop()
-        rounds[address] += 1
-        state = begun[address] if rounds[address] < _ROUNDS else State()
-        for instruction in blocks[address]:
-            state = _step(state, instruction)
-        for following in blocks.after(address):
-            reached = _on_the_way(state, blocks[address], following)
-            before = begun.get(following)
-            joined = reached if before is None else before.join(reached)
-            if joined != before and rounds[following] <= _ROUNDS:
-                begun[following] = joined
-                waiting.append(following)
-    return begun
-
-
-def _on_the_way(state: State, block: Sequence[Instruction], following: int) -> State:
-    """The state on one of two ways: where a register was found to be equal to a constant, it is that."""
-    if len(block) < 2 or block[-1].mnemonic not in ("je", "jne") or block[-1].target == block[-1].end:
-        return state
-    compared, jump = block[-2:]
-    left, right = (*compared.operands, None, None)[:2]
-    if not isinstance(left, Register) or left.size < 4 or (following == jump.target) != (jump.mnemonic == "je"):
-        return state
-    if compared.mnemonic == "test" and left == right:
-        return state.set(left.name, frozenset({0}))
-    if compared.mnemonic == "cmp" and isinstance(right, int):
-        return state.set(left.name, truncated(frozenset({right & MASK_64}), left.size))
-    return state
-
-
-def _step(state: State, instruction: Instruction) -> State:
+def _step(state: State, line: Line, effect: Effect) -> State:
     """What an instruction does to what is known."""
-    name, operands = instruction.mnemonic, instruction.operands
-    if instruction.enters:
+    name, operands = effect.mnemonic, effect.operands
+    if line.enters:
         return state.forget(("rax", "rcx", "r11")).disturb()
-    if instruction.calls:
+    if line.transfer.calls:
         return state.forget(CLOBBERED).disturb()
     if name == "push":
         below = plus(state.get("rsp"), -8)
@@ -158,10 +203,10 @@ def _step(state: State, instruction: Instruction) -> State:
     if name == "pop":
         value = _read(state, Memory("rsp", index=False, displacement=0, size=8))
         return _write(state.set("rsp", plus(state.get("rsp"), 8)), operands[0], value)
-    result = _result(state, instruction)
+    result = _result(state, effect)
     if result is not None:
         return _write(state, operands[0], result)
-    after = state.forget(instruction.writes)
+    after = state.forget(effect.writes)
     if name.startswith(_STORES_BY_POINTER):
         return after.disturb()
     if operands and isinstance(operands[0], Memory) and name not in _READ_ONLY:
@@ -171,9 +216,9 @@ def _step(state: State, instruction: Instruction) -> State:
     return after
 
 
-def _result(state: State, instruction: Instruction) -> Value | None:
+def _result(state: State, effect: Effect) -> Value | None:
     """What an instruction writes to its first operand, if it is one of those that are understood."""
-    name, operands = instruction.mnemonic, instruction.operands
+    name, operands = effect.mnemonic, effect.operands
     if name in ("mov", "movabs") and len(operands) == 2:
         return _read(state, operands[1])
     if name == "lea" and isinstance(operands[1], Memory):

@@ -9,18 +9,14 @@ function of a library that was linked but is not used is not among it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from unilinux.redirect.decode import GATE, GATE_ENDS, Line, words
-from unilinux.redirect.privileged import may_be_privileged
+from unilinux.redirect.decode import GATE, Line, transfer, words
+from unilinux.redirect.privileged import consequence, may_be_privileged
 from unilinux.redirect.program import Function, Program
-
-# Numbers below 10 are written in decimal: next to the program counter they matter, as addresses they don't.
-_NUMBER = re.compile(r"\[rip( (?P<sign>[+-]) (?P<away>0x[0-9a-f]+|\d))?\]|(?P<value>0x[0-9a-f]+)")
-_TRANSFER = re.compile(r"(call|jmp|j[a-z]+|loop\w*)$")
 
 
 class EntryMethod(Enum):
@@ -63,8 +59,8 @@ class Graph:
 
     ``taken`` has the functions that may be called through pointers, ``endless`` those that
     never return; both by their addresses. ``undecoded`` has places from where on a function
-    has bytes that are no instruction, as far as the disassembler knows. ``suspects`` are
-    the instructions that may be privileged.
+    has bytes that are no instruction, as far as the disassembler knows. ``privileged`` are
+    the instructions of which :mod:`unilinux.redirect.privileged` knows what they would do.
     """
 
     program: Program
@@ -74,84 +70,124 @@ class Graph:
     taken: frozenset[int]
     endless: frozenset[int]
     undecoded: tuple[str, ...] = ()
-    suspects: tuple[tuple[Function, Line], ...] = ()
+    privileged: tuple[tuple[Function, Line], ...] = ()
 
 
 def reachable(program: Program) -> Graph:
     """Follow a program from its entry."""
-    taken = {function.address for function in program.functions if function.address in program.pointers}
-    waiting = [function for function in program.functions if function.address in taken]
-    start = program.at(program.entry)
-    waiting += [start] if start else []
-    seen = {function.address for function in waiting}
-    reached: list[Function] = []
-    calls: list[Call] = []
-    sites: list[Site] = []
-    returning: set[int] = set()
-    undecoded: list[str] = []
-    suspects: list[tuple[Function, Line]] = []
-    while waiting:
-        function = waiting.pop()
-        reached.append(function)
-        end = function.address
-        # Some hundred thousand of instructions: most are passed over by their names.
-        for address, size, mnemonic, operands in words(function.code, function.address):
-            end = address + size
-            traits = _traits(mnemonic)
-            names_address = "0x" in operands or "rip" in operands
-            suspicious = may_be_privileged(mnemonic, operands)
-            if not (traits.matters or names_address or suspicious):
-                continue
-            line = Line(address, size, mnemonic, operands)
-            if suspicious:
-                suspects.append((function, line))
-            site = entry_method(line) if traits.enters else None
-            if site:
-                sites.append(Site(function, line.address, *site))
-            elif traits.returns or (traits.jumps and not operands.startswith("0x")):
-                returning.add(function.address)
-            for callee, is_call in _references(program, function, line) if names_address else ():
-                if is_call:
-                    calls.append(Call(function, line.address, callee, is_jump=line.mnemonic != "call"))
-                else:
-                    taken.add(callee.address)
-                if callee.address not in seen:
-                    seen.add(callee.address)
-                    waiting.append(callee)
-        if any(function.code[end - function.address :]):  # zeros are padding
-            undecoded.append(f"{function.name}+{end - function.address:#x}")
+    walk = _Walk(program)
+    while walk.waiting:
+        walk.look_into(walk.waiting.pop())
     return Graph(
         program=program,
-        reached=tuple(sorted(reached, key=lambda function: function.address)),
-        calls=tuple(calls),
-        sites=tuple(sorted(sites, key=lambda site: site.address)),
-        taken=frozenset(taken),
-        undecoded=tuple(sorted(undecoded)),
-        suspects=tuple(suspects),
-        endless=_endless(reached, returning, [call for call in calls if call.is_jump]),
+        reached=tuple(sorted(walk.reached, key=lambda function: function.address)),
+        calls=tuple(walk.calls),
+        sites=tuple(sorted(walk.sites, key=lambda site: site.address)),
+        taken=frozenset(walk.taken),
+        undecoded=tuple(sorted(walk.undecoded)),
+        privileged=tuple(walk.privileged),
+        endless=_endless(walk.reached, walk.returning, [call for call in walk.calls if call.is_jump]),
     )
+
+
+class _Walk:
+    """What has been found so far; ``waiting`` are the functions that are still to be looked into."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._numbers = _numbers(program)
+        self.taken = {function.address for function in program.functions if function.address in program.pointers}
+        start = program.at(program.entry)
+        self.waiting = [function for function in program.functions if function.address in self.taken]
+        self.waiting += [start] if start and start.address not in self.taken else []
+        self._seen = {function.address for function in self.waiting}
+        self.reached: list[Function] = []
+        self.calls: list[Call] = []
+        self.sites: list[Site] = []
+        self.returning: set[int] = set()
+        self.undecoded: list[str] = []
+        self.privileged: list[tuple[Function, Line]] = []
+
+    def look_into(self, function: Function) -> None:
+        """Read a function's instructions, of which most are passed over by their names."""
+        self.reached.append(function)
+        end = function.address
+        for address, size, mnemonic, operands in words(function.code, function.address):
+            end = address + size
+            name = _traits(mnemonic)
+            if name.suspicious and consequence(mnemonic, operands):
+                self.privileged.append((function, Line(address, size, mnemonic, operands)))
+            if (name.calls or name.jumps) and operands.startswith("0x"):
+                self._follow(function, address, int(operands, 16), is_jump=name.jumps)
+                continue
+            site = entry_method(Line(address, size, mnemonic, operands)) if name.enters else None
+            if site:
+                self.sites.append(Site(function, address, *site))
+            elif name.leaves:
+                self.returning.add(function.address)
+            if "0x" in operands or "rip" in operands:
+                self._take(operands, end)
+        if any(function.code[end - function.address :]):  # zeros are padding
+            self.undecoded.append(f"{function.name}+{end - function.address:#x}")
+
+    def _follow(self, function: Function, address: int, target: int, *, is_jump: bool) -> None:
+        """A direct call, or a jump, which may stay in the function."""
+        callee = self._program.at(target)
+        if callee and (callee is not function or not is_jump):
+            self.calls.append(Call(function, address, callee, is_jump=is_jump))
+            self._reach(callee)
+
+    def _take(self, operands: str, end: int) -> None:
+        """The functions whose address is in the operands of an instruction that ends at ``end``."""
+        for found in self._numbers.finditer(operands):
+            if found["value"]:
+                value = int(found["value"], 16)
+            else:
+                away = int(found["away"] or "0", 0)
+                value = end + (-away if found["sign"] == "-" else away)
+            if named := self._program.by_start.get(value):
+                self.taken.add(value)
+                self._reach(named)
+
+    def _reach(self, function: Function) -> None:
+        if function.address not in self._seen:
+            self._seen.add(function.address)
+            self.waiting.append(function)
+
+
+def _numbers(program: Program) -> re.Pattern[str]:
+    """Finds what can be the address of a function, and what is relative to the program counter.
+
+    Numbers below 10 are written in decimal; and no number has fewer digits than the first function's address.
+    """
+    first = min((function.address for function in program.functions), default=0)
+    value = f"0x[0-9a-f]{{{len(f'{first:x}')},}}"
+    return re.compile(rf"\[rip( (?P<sign>[+-]) (?P<away>0x[0-9a-f]+|\d))?\]|(?P<value>{value})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Traits:
-    """What the name of an instruction tells: whether it may enter the kernel, returns to a caller, or jumps."""
+    """What the name of an instruction tells of it.
 
+    ``leaves``: unless it says where it goes, or enters the kernel, the function may be left by it.
+    """
+
+    suspicious: bool
     enters: bool
-    returns: bool
+    calls: bool
     jumps: bool
-    matters: bool
+    leaves: bool
 
 
 @cache
 def _traits(mnemonic: str) -> _Traits:
-    last = mnemonic.rsplit(maxsplit=1)[-1]
-    enters = mnemonic in ("syscall", "sysenter", "int", "call", "jmp")
-    returns, jumps = last.startswith(("ret", "iret")), last == "jmp"
+    does = transfer(mnemonic)
     return _Traits(
-        enters=enters,
-        returns=returns,
-        jumps=jumps,
-        matters=enters or returns or jumps,
+        suspicious=may_be_privileged(mnemonic),
+        enters=mnemonic in ("syscall", "sysenter", "int", "call", "jmp"),
+        calls=does.calls,
+        jumps=does.jumps,
+        leaves=does.returns or mnemonic.endswith("jmp"),
     )
 
 
@@ -169,28 +205,8 @@ def entry_method(line: Line) -> tuple[EntryMethod, int | None] | None:
         return EntryMethod.SYSCALL, None
     if line.mnemonic == "sysenter" or (line.mnemonic, line.operands) == ("int", "0x80"):
         return EntryMethod.FOREIGN, None
-    if "0xffffffffff60" not in line.operands or line.mnemonic not in ("call", "jmp"):
+    gate = line.gate
+    if gate is None:
         return None
-    found = re.search(r"\[(0x[0-9a-f]+)\]$", line.operands)
-    address = int(found[1], 16) if found else 0
-    if GATE + 0x1000 <= address < GATE_ENDS:
-        return EntryMethod.NUMBERED, (address - GATE - 0x1000) // 8
-    return (EntryMethod.GATE, None) if GATE <= address < GATE_ENDS else None
-
-
-def _references(program: Program, function: Function, line: Line) -> Iterator[tuple[Function, bool]]:
-    """Other functions (and this one's start) that an instruction names, and whether it goes there."""
-    if "0x" not in line.operands and "rip" not in line.operands:
-        return
-    transfer = _TRANSFER.match(line.mnemonic) is not None and "[" not in line.operands
-    for found in _NUMBER.finditer(line.operands):
-        if found["value"]:
-            value = int(found["value"], 16)
-        else:
-            away = int(found["away"] or "0", 0)
-            value = line.address + line.size + (-away if found["sign"] == "-" else away)
-        other = program.at(value) if transfer else program.by_start.get(value)
-        if other and (other != function or (transfer and line.mnemonic == "call")):
-            yield other, transfer
-        elif other and not transfer:
-            yield other, False
+    numbered = gate >= GATE + 0x1000
+    return (EntryMethod.NUMBERED, (gate - GATE - 0x1000) // 8) if numbered else (EntryMethod.GATE, None)

@@ -8,13 +8,10 @@ do, which the application's author can hardly have meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-from unilinux.redirect.decode import Line
 
 if TYPE_CHECKING:
     from unilinux.redirect.graph import Graph
@@ -35,6 +32,7 @@ _DOES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("cli",), _INTERRUPTS),
         "sti": "it turns interrupts on, which they are already",
         **dict.fromkeys(("hlt", "mwait", "monitor"), _WAITS),
+        **dict.fromkeys(("int1", "into"), _SIGNAL),
         **dict.fromkeys(("in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd"), _DEVICE),
         **dict.fromkeys(("lgdt", "lidt", "lldt", "ltr"), _TABLES),
         **dict.fromkeys(
@@ -77,42 +75,42 @@ def privileged_instructions(graph: Graph) -> tuple[Privileged, ...]:
     """All of them in what can run of a program, by address."""
     return tuple(
         Privileged(function=function.name, address=line.address, instruction=line.text, does=does)
-        for function, line in sorted(graph.suspects, key=lambda suspect: suspect[1].address)
-        if (does := consequence(line))
+        for function, line in sorted(graph.privileged, key=lambda found: found[1].address)
+        if (does := consequence(line.mnemonic, line.operands))
     )
 
 
-@cache
-def _names_privileged(mnemonic: str) -> bool:
-    """Whether the name of an instruction is one that :func:`consequence` has to see, but for MOV."""
+def may_be_privileged(mnemonic: str) -> bool:
+    """Whether :func:`consequence` has to see the instructions of that name."""
     name = _plain(mnemonic)
-    return name in _DOES or name in ("pop", "int", "int1", "into")
+    return name in _DOES or name in _BY_OPERANDS
 
 
-def may_be_privileged(mnemonic: str, operands: str) -> bool:
-    """Whether :func:`consequence` has to see an instruction."""
-    if mnemonic == "mov":
-        return "gs" in operands or "cr" in operands or "dr" in operands
-    return _names_privileged(mnemonic)
+def consequence(mnemonic: str, operands: str) -> str | None:
+    """What an instruction does in ring 0 that it doesn't do in ring 3; None for one like any other."""
+    name = _plain(mnemonic)
+    judge = _BY_OPERANDS.get(name)
+    return judge(operands) if judge else _DOES.get(name)
 
 
 def _plain(mnemonic: str) -> str:
-    return mnemonic.removeprefix("rep ").removeprefix("repne ").removeprefix("lock ")
-
-
-def consequence(line: Line) -> str | None:
-    """What an instruction does in ring 0 that it doesn't do in ring 3; None for one like any other."""
-    name = _plain(line.mnemonic)
-    if name == "mov":
-        return _moved(line.operands)
-    if name == "pop" and line.operands == "gs":
-        return _GS
-    if name in ("int", "int1", "into"):
-        return _SIGNAL if (name, line.operands) != ("int", "3") else None
-    return _DOES.get(name)
+    return mnemonic.rsplit(maxsplit=1)[-1]
 
 
 def _moved(operands: str) -> str | None:
     if _LOADS_GS.match(operands):
         return _GS
     return _MODEL if _CONTROL.search(operands) else None
+
+
+def _popped(operands: str) -> str | None:
+    return _GS if operands == "gs" else None
+
+
+def _interrupted(operands: str) -> str | None:
+    return _SIGNAL if operands != "3" else None
+
+
+_BY_OPERANDS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
+    {"mov": _moved, "pop": _popped, "int": _interrupted}
+)

@@ -8,7 +8,7 @@ slots of the stack through moves, constants, arithmetic and the joins of paths.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
@@ -17,7 +17,9 @@ ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 
 # The registers whose values are unknown after a call.
 CLOBBERED = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"})
-_MOST = 64  # constants that one register may hold; with more its value counts as unknown
+# Constants that one register may hold; with more its value counts as unknown. A loop that counts goes round so often
+# before it does, and no place has so many system calls.
+_MOST = 16
 _MASK_64 = (1 << 64) - 1
 
 Key = TypeVar("Key")
@@ -79,7 +81,8 @@ class State:
     def forget(self, names: Iterable[str]) -> State:
         """The values of these registers become unknown."""
         gone = frozenset(names)
-        return replace(self, registers={name: known for name, known in self.registers.items() if name not in gone})
+        kept = {name: known for name, known in self.registers.items() if name not in gone}
+        return State(kept, self.slots, self.escaped)
 
     def load(self, offset: int, size: int) -> Value:
         """The value of a slot; a part of one has its value, if it is the lower part."""
@@ -95,16 +98,17 @@ class State:
         }
         if value != UNKNOWN and size in (4, 8):
             kept[offset, size] = value
-        return replace(self, slots=kept)
+        return State(self.registers, kept, self.escaped)
 
     def disturb(self, *, all_slots: bool = False) -> State:
         """Somebody wrote somewhere: slots that others may know of are gone."""
         if all_slots:
-            return replace(self, slots={})
-        if self.escaped is None:
-            return self
+            return State(self.registers, {}, self.escaped)
         limit = self.escaped
-        return replace(self, slots={place: known for place, known in self.slots.items() if sum(place) <= limit})
+        if limit is None:
+            return self
+        kept = {place: known for place, known in self.slots.items() if sum(place) <= limit}
+        return State(self.registers, kept, limit)
 
     def join(self, other: State) -> State:
         """What holds on both of two paths."""
@@ -126,7 +130,7 @@ def limited(atoms: Iterable[Atom]) -> Value:
 
 def truncated(value: Value, size: int) -> Value:
     """The value in the lower ``size`` bytes of a register, the others being 0. A number of a call fits in 4."""
-    if size == 8:
+    if size == 8 or value == UNKNOWN:
         return value
     mask = (1 << 8 * size) - 1
     return limited(
@@ -137,7 +141,7 @@ def truncated(value: Value, size: int) -> Value:
 
 def extended(value: Value, size: int) -> Value:
     """The value of ``size`` bytes with its sign carried on to 8."""
-    if size == 8:
+    if size == 8 or value == UNKNOWN:
         return value
     sign, mask = 1 << (8 * size - 1), (1 << 8 * size) - 1
     return limited(
@@ -152,6 +156,8 @@ def extended(value: Value, size: int) -> Value:
 
 def plus(value: Value, amount: int) -> Value:
     """The value moved by a constant: numbers and addresses of the stack."""
+    if value == UNKNOWN:
+        return value
     return limited(
         (atom + amount) & _MASK_64
         if isinstance(atom, int)
@@ -167,7 +173,8 @@ def plus(value: Value, amount: int) -> Value:
 def _join(left: Mapping[Key, Value], right: Mapping[Key, Value]) -> dict[Key, Value]:
     joined = {}
     for key in left.keys() & right.keys():
-        value = limited(left[key] | right[key])
+        one, other = left[key], right[key]
+        value = one if one == other else limited(one | other)
         if value != UNKNOWN:
             joined[key] = value
     return joined

@@ -70,6 +70,11 @@ _start: mov $5, %eax
     assert numbers(program) == [5, 6, 60]
 
 
+def test_a_loop_instruction_is_a_way_back(assemble: Assemble) -> None:
+    program = assemble("_start: mov $5, %eax\n1: syscall\n mov $6, %eax\n loop 1b\n" + EXIT)
+    assert numbers(program) == [5, 6, 60]
+
+
 def test_a_conditional_move_gives_both_numbers(assemble: Assemble) -> None:
     program = assemble("_start: mov $5, %eax\n mov $6, %edx\n test %rdi, %rdi\n cmovne %edx, %eax\n syscall\n" + EXIT)
     assert numbers(program) == [5, 6, 60]
