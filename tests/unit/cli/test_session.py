@@ -109,8 +109,10 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 
 
 WAITING = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from unilinux.cli.session import session
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # whoever started the tests may ignore them, as nohup does
 with session(pathlib.Path(sys.argv[1]), as_json=True):
     try:
         print("ready", file=sys.stderr, flush=True)

@@ -125,6 +125,8 @@ def main(root: Path, seed: int, kills: int, *, evicts: bool) -> int:
         if killed >= kills:
             break
     status = os.waitstatus_to_exitcode(os.waitpid(child(root, 0, 0, evicts=False), 0)[1])
+    if evicts:
+        evict(root / "store", sys.maxsize)  # the next eviction removes what a killed one left
     left = sorted(path.suffix for path in (root / "store/step").iterdir())
     sys.stdout.write(json.dumps({"killed": killed, "left": left}) + "\n")
     return status
