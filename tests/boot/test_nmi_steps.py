@@ -32,6 +32,8 @@ SYS_GETPPID = 110
 
 # Instructions: a call that takes more is doing what others have left to do.
 LONGEST = 400
+# Instructions: through the lean gate and back take 36 without what they call, if no other task waits for the CPU.
+SHORTEST = 36
 
 _KERNEL_SPACE = 1 << 63
 
@@ -196,4 +198,4 @@ def test_nmi_at_each_instruction(workshop: Workshop, tmp_path: Path, ring: int, 
     counts = {case: len(places) for case, places in injector.instants.items()}
     (tmp_path / "evidence/instants.json").write_text(json.dumps(counts))
     assert injector.left == {call.case: [] for call in injector.calls.values()}
-    assert min(counts.values()) > 50, counts
+    assert min(counts.values()) >= SHORTEST, counts
