@@ -16,44 +16,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unilinux.redirect.graph import Graph
 
-_INTERRUPTS = "it turns interrupts off, and the kernel may never get the CPU back"
-_DEVICE = "it talks to a device behind its driver's back"
-_TABLES = "it replaces a table of the CPU that the kernel lives by"
 _RETURNS = "it loads CS and leaves the segments that the kernel knows"
 _GS = "it changes GS, by which the kernel finds its data: the program gets SIGSEGV"
-_MAPPINGS = "it drops caches of the kernel's memory"
+_STACK = "it loads SS, for which the selector of ring 3 ends as SIGSEGV"
 _MODEL = "it reads or changes how the CPU works, for the kernel too"
-_VIRTUAL = "it starts or runs a virtual machine, if the CPU has that"
-_WAITS = "it waits for an interrupt"
 _SIGNAL = "it ends as SIGSEGV, as in ring 3"
 
-_DOES: Mapping[str, str] = MappingProxyType(
+# Names as the disassembler writes them, without prefixes.
+_NAMES: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("cli",), _INTERRUPTS),
-        "sti": "it turns interrupts on, which they are already",
-        **dict.fromkeys(("hlt", "mwait", "monitor"), _WAITS),
-        **dict.fromkeys(("int1", "into"), _SIGNAL),
-        **dict.fromkeys(("in", "out", "insb", "insw", "insd", "outsb", "outsw", "outsd"), _DEVICE),
-        **dict.fromkeys(("lgdt", "lidt", "lldt", "ltr"), _TABLES),
-        **dict.fromkeys(
-            ("iret", "iretd", "iretq", "retf", "retfq", "sysret", "sysretq", "sysexit", "sysexitq"), _RETURNS
-        ),
-        **dict.fromkeys(("lcall", "ljmp"), _RETURNS),
-        **dict.fromkeys(("swapgs", "wrgsbase", "lgs", "lkgs"), _GS),
-        **dict.fromkeys(("invlpg", "invpcid", "invd", "wbinvd", "wbnoinvd", "invlpgb", "tlbsync"), _MAPPINGS),
-        **dict.fromkeys(
-            ("rdmsr", "wrmsr", "rdpmc", "xsetbv", "lmsw", "clts", "xsaves", "xsaves64", "xrstors", "xrstors64"), _MODEL
-        ),
-        **dict.fromkeys(("stac", "clac"), "it opens or closes user memory to the kernel"),
-        **dict.fromkeys(
-            ("vmxon", "vmxoff", "vmlaunch", "vmresume", "vmptrld", "vmptrst", "vmclear", "vmread", "vmwrite", "vmrun"),
-            _VIRTUAL,
-        ),
-        **dict.fromkeys(("vmload", "vmsave", "stgi", "clgi", "skinit", "invept", "invvpid", "encls"), _VIRTUAL),
+        "it turns interrupts off, and the kernel may never get the CPU back": "cli",
+        "it turns interrupts on, which they are already": "sti",
+        "it waits for an interrupt": "hlt mwait monitor",
+        "it talks to a device behind its driver's back": "in out insb insw insd outsb outsw outsd",
+        "it replaces a table of the CPU that the kernel lives by": "lgdt lidt lldt ltr",
+        _RETURNS: "iret iretd iretq retf retfq sysret sysretq sysexit sysexitq lcall ljmp",
+        _GS: "swapgs wrgsbase lgs lkgs",
+        _STACK: "lss",
+        "it drops caches of the kernel's memory": "invlpg invpcid invlpga invd wbinvd wbnoinvd invlpgb tlbsync",
+        _MODEL: "rdmsr wrmsr rdpmc xsetbv lmsw clts pconfig xsaves xsaves64 xrstors xrstors64",
+        "it opens or closes user memory to the kernel": "stac clac",
+        "it starts or runs a virtual machine, if the CPU has that": "vmxon vmxoff vmlaunch vmresume vmptrld vmptrst "
+        "vmclear vmread vmwrite vmrun vmload vmsave stgi clgi skinit invept invvpid encls enclv",
+        "it calls the hypervisor, which obeys ring 0 alone": "vmcall vmmcall",
+        _SIGNAL: "int1 into",
+        "it ends as a signal, as in ring 3; under KVM on AMD it stops the machine": "sysenter",
     }
 )
+_DOES: Mapping[str, str] = MappingProxyType({name: does for does, names in _NAMES.items() for name in names.split()})
 _CONTROL = re.compile(r"\b[cd]r\d+\b")
-_LOADS_GS = re.compile(r"gs(,|$)")
+_LOADS_SEGMENT = re.compile(r"(gs|ss),")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +90,8 @@ def _plain(mnemonic: str) -> str:
 
 
 def _moved(operands: str) -> str | None:
-    if _LOADS_GS.match(operands):
-        return _GS
+    if found := _LOADS_SEGMENT.match(operands):
+        return _GS if found[1] == "gs" else _STACK
     return _MODEL if _CONTROL.search(operands) else None
 
 
@@ -107,10 +99,15 @@ def _popped(operands: str) -> str | None:
     return _GS if operands == "gs" else None
 
 
+def _transferred(operands: str) -> str | None:
+    # A far pointer in memory has no size in front: "call ptr [rdi]", where a near one is a "qword ptr".
+    return _RETURNS if operands.startswith("ptr ") else None
+
+
 def _interrupted(operands: str) -> str | None:
     return _SIGNAL if operands != "3" else None
 
 
 _BY_OPERANDS: Mapping[str, Callable[[str], str | None]] = MappingProxyType(
-    {"mov": _moved, "pop": _popped, "int": _interrupted}
+    {"mov": _moved, "pop": _popped, "int": _interrupted, "call": _transferred, "jmp": _transferred}
 )
