@@ -3,17 +3,9 @@
 
 from pathlib import Path
 
-from unilinux.core.events import Event, NullSink, Progress
+from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Step, Workspace
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
 
 
 def new_store(folder: Path) -> LocalStore:

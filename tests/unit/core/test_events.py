@@ -3,21 +3,16 @@ import threading
 
 import pytest
 
-from unilinux.core.events import Event, Note, Progress, StepDetail, StepFinished, StepStarted
+from tests.unit.recorder import Recorder
+from unilinux.core.events import Note, Progress, StepDetail, StepFinished, StepStarted
 
 
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
+def started(recorder: Recorder) -> list[StepStarted]:
+    return [event for event in recorder.events if isinstance(event, StepStarted)]
 
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
 
-    def started(self) -> list[StepStarted]:
-        return [event for event in self.events if isinstance(event, StepStarted)]
-
-    def finished(self) -> list[StepFinished]:
-        return [event for event in self.events if isinstance(event, StepFinished)]
+def finished(recorder: Recorder) -> list[StepFinished]:
+    return [event for event in recorder.events if isinstance(event, StepFinished)]
 
 
 def test_a_step_inside_a_step_knows_it() -> None:
@@ -28,9 +23,9 @@ def test_a_step_inside_a_step_knows_it() -> None:
             inner.detail("mm")
         with progress.step("link", "linking"):
             pass
-    assert [(step.name, step.parent) for step in recorder.started()] == [("image", None), ("kernel", 1), ("link", 1)]
+    assert [(step.name, step.parent) for step in started(recorder)] == [("image", None), ("kernel", 1), ("link", 1)]
     assert StepDetail(2, "mm") in recorder.events
-    assert [step.name for step in recorder.finished()] == ["kernel", "link", "image"]
+    assert [step.name for step in finished(recorder)] == ["kernel", "link", "image"]
 
 
 def test_a_step_that_raises_is_finished_but_not_well_and_the_next_one_is_no_child_of_it() -> None:
@@ -40,17 +35,17 @@ def test_a_step_that_raises_is_finished_but_not_well_and_the_next_one_is_no_chil
         raise ZeroDivisionError
     with progress.step("b", "B"):
         pass
-    assert [(step.name, step.ok) for step in recorder.finished()] == [("a", False), ("b", True)]
-    assert recorder.started()[1].parent is None
+    assert [(step.name, step.ok) for step in finished(recorder)] == [("a", False), ("b", True)]
+    assert started(recorder)[1].parent is None
 
 
 def test_a_cached_step_says_so_and_time_is_measured() -> None:
     recorder = Recorder()
     with Progress(recorder).step("a", "A") as step:
         step.cached()
-    (finished,) = recorder.finished()
-    assert finished.cached
-    assert 0 <= finished.seconds < 10
+    (step_end,) = finished(recorder)
+    assert step_end.cached
+    assert 0 <= step_end.seconds < 10
 
 
 def test_steps_of_two_threads_do_not_nest_into_each_other() -> None:
@@ -65,7 +60,7 @@ def test_steps_of_two_threads_do_not_nest_into_each_other() -> None:
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    assert [(step.name, step.parent) for step in recorder.started()] == [("main", None), ("other", None)]
+    assert [(step.name, step.parent) for step in started(recorder)] == [("main", None), ("other", None)]
 
 
 def test_a_note_is_passed_on() -> None:

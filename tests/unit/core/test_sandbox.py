@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.core.steps import Recorder, a_step
+from tests.unit.core.steps import a_step
+from tests.unit.recorder import Recorder
 from unilinux.core import sandbox
 from unilinux.core.command import run
 from unilinux.core.errors import CommandError
-from unilinux.core.events import Note, Progress
+from unilinux.core.events import Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.sandbox import bubblewrap, sandbox_of
 from unilinux.core.store import Step, Workspace
@@ -143,6 +144,5 @@ def test_without_a_sandbox_steps_run_and_the_user_is_told_once(
             assert (out / "file").read_text() == "x\n"
     finally:
         sandbox._TOLD.clear()
-    notes = [event.text for event in recorder.events if isinstance(event, Note)]
-    assert len(notes) == 1
-    assert notes[0].endswith(reason)
+    (note,) = recorder.notes
+    assert note.endswith(reason)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.core.steps import Recorder, a_step, fill, new_store, refuse, unfinished
+from tests.unit.core.steps import a_step, fill, new_store, refuse, unfinished
+from tests.unit.recorder import Recorder
 from unilinux.core.errors import HostError
-from unilinux.core.events import Progress, StepDetail, StepFinished, StepWorking
+from unilinux.core.events import Progress, StepDetail, StepWorking
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Step, Store, Workspace
 
@@ -168,7 +169,7 @@ def test_a_cached_step_says_so(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=Progress(recorder))
     store.run(a_step(), fill)
     store.run(a_step(), fill)
-    assert [event.cached for event in recorder.events if isinstance(event, StepFinished)] == [False, True]
+    assert recorder.cached == [False, True]
 
 
 def test_a_step_that_has_to_be_made_says_how_long_that_took_the_last_time(tmp_path: Path) -> None:

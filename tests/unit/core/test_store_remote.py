@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.core.steps import Recorder, a_step, fill, refuse
-from unilinux.core.events import Note, NullSink, Progress
+from tests.unit.core.steps import a_step, fill, refuse
+from tests.unit.recorder import Recorder
+from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import RemoteStore
 
@@ -66,7 +67,7 @@ def test_what_arrives_damaged_is_made_here(tmp_path: Path, by_key: bool, damage:
     again = store_with(remote, tmp_path / "two", recorder).run(a_step(by_key=by_key), fill)
     assert not again.cached
     assert again.digest == made.digest
-    assert [event for event in recorder.events if isinstance(event, Note) and "damaged" in event.text]
+    assert any("damaged" in note for note in recorder.notes)
 
 
 def test_a_remote_store_that_fails_stops_no_build(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.recorder import Recorder
 from unilinux.core.errors import BuildError
-from unilinux.core.events import Event, Note, Progress
+from unilinux.core.events import Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output
 from unilinux.core.tree import File, Tree
@@ -24,24 +25,13 @@ UNKNOWN = "mov 8(%rsp), %rax\n syscall\n ud2"
 Look = Callable[..., Inspection]
 
 
-class Notes:
-    """Keeps what people would be told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.lines.append(event.text)
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
 
 
 @pytest.fixture
-def notes() -> Notes:
-    return Notes()
-
-
-@pytest.fixture
-def look(tmp_path: Path, notes: Notes) -> Look:
+def look(tmp_path: Path, told: Recorder) -> Look:
     """Inspect an image of one program, of which the build kept a copy with symbols."""
 
     def run(code: str, entry: Entry, *, refuse: bool = False, path: str = "/bin/server") -> Inspection:
@@ -53,7 +43,7 @@ def look(tmp_path: Path, notes: Notes) -> Look:
             command: list[str | Path] = ["gcc", "-nostdlib", "-static", "-no-pie", *flags, "-o", built / name, source]
             subprocess.run(command, check=True, capture_output=True)
         rootfs = Tree.of([File(path, built / "server", 0o755), File("/etc/motd", b"hi\n")])
-        progress = Progress(notes)
+        progress = Progress(told)
         store = LocalStore(tmp_path / "store", logs=tmp_path / "logs", progress=progress)
         output = Output("app", "key", built, "digest", cached=True, seconds=0.0)
         return inspect(rootfs, output, entry, refuse=refuse, store=store, progress=progress)
@@ -61,28 +51,28 @@ def look(tmp_path: Path, notes: Notes) -> Look:
     return run
 
 
-def test_the_list_is_what_the_programs_make(look: Look, notes: Notes) -> None:
+def test_the_list_is_what_the_programs_make(look: Look, told: Recorder) -> None:
     found = look(CLEAN, Entry(ring=0, syscall="lean", kept="used"))
     assert found.kept == (60,)
     assert found.to_json({60: "exit"})["system_calls"] == ["exit"]
-    assert notes.lines == []
+    assert told.notes == []
 
 
 def test_with_all_calls_in_ring_3_nobody_looks(look: Look) -> None:
     assert look(PRIVILEGED, Entry(ring=3, syscall="trap")) == Inspection()
 
 
-def test_privileged_instructions_are_a_warning_that_names_the_function(look: Look, notes: Notes) -> None:
+def test_privileged_instructions_are_a_warning_that_names_the_function(look: Look, told: Recorder) -> None:
     found = look(PRIVILEGED, Entry(ring=0, syscall="lean"))
     assert found.kept is None
-    assert notes.lines[0].startswith("warning: /bin/server: cli, in _start at 0x")
+    assert told.notes[0].startswith("warning: /bin/server: cli, in _start at 0x")
     (entry,) = found.to_json({})["privileged_instructions"]
     assert (entry["program"], entry["function"], entry["instruction"]) == ("/bin/server", "_start", "cli")
 
 
-def test_in_ring_3_they_are_none(look: Look, notes: Notes) -> None:
+def test_in_ring_3_they_are_none(look: Look, told: Recorder) -> None:
     look(PRIVILEGED, Entry(ring=3, syscall="trap", kept="used"), refuse=True)
-    assert notes.lines == []
+    assert told.notes == []
 
 
 def test_a_profile_can_refuse_them(look: Look) -> None:
@@ -98,13 +88,13 @@ def test_what_stands_behind_the_end_of_our_init_does_not_count(look: Look) -> No
     assert found.kept == (60,)
 
 
-def test_what_cannot_be_told_keeps_all_and_says_so(look: Look, notes: Notes) -> None:
+def test_what_cannot_be_told_keeps_all_and_says_so(look: Look, told: Recorder) -> None:
     found = look(UNKNOWN, Entry(ring=0, syscall="lean", kept="used"))
     assert found.kept is None
     assert found.to_json({})["system_calls"] == "all"
     assert found.to_json({})["unknown_system_calls"][0]["place"] == "_start+0x5"
-    assert notes.lines[0] == "warning: all system calls are kept, as it can't be told which are made"
-    assert "/bin/server: _start+0x5" in notes.lines[1]
+    assert told.notes[0] == "warning: all system calls are kept, as it can't be told which are made"
+    assert "/bin/server: _start+0x5" in told.notes[1]
 
 
 def test_who_insists_gets_an_error(look: Look) -> None:

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from unilinux.core.events import Event, Progress, StepDetail
+from tests.unit.recorder import Recorder
+from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
@@ -123,20 +124,6 @@ CONFIG_PVH=y
 """
 
 BASE = 'package = "linux-source-6.12"\nversion = "6.12.1-1"\n'
-
-
-@dataclass
-class Recorder:
-    """A sink that keeps all events."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def details(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, StepDetail)]
 
 
 @dataclass

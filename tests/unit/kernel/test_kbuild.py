@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.kernel.conftest import CONFIG, EXIT, MAIN, Workshop, make_workshop
 from unilinux.core.errors import BuildError, ConfigError, HostError
-from unilinux.core.events import Note, StepDetail
+from unilinux.core.events import StepDetail
 from unilinux.core.files import digest_bytes, digest_tree
 from unilinux.core.store import Output
 from unilinux.kernel.kbuild import compile_objects, install_headers, parse_config
@@ -244,4 +244,4 @@ def test_why_a_kernel_is_compiled_is_said_once(workshop: Workshop) -> None:
 
     build()
     build()
-    assert [event.text for event in workshop.recorder.events if isinstance(event, Note)].count("it is new") == 1
+    assert workshop.recorder.notes.count("it is new") == 1

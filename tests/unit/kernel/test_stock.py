@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tests.unit.recorder import Recorder
 from unilinux.core.command import run
 from unilinux.core.errors import DownloadError, ManifestError, UsageError
-from unilinux.core.events import Event, Note, NullSink, Progress
+from unilinux.core.events import NullSink, Progress
 from unilinux.core.files import digest_file
 from unilinux.core.localstore import LocalStore
 from unilinux.fetch.fetcher import Fetched
@@ -27,14 +28,6 @@ PINNED = PinnedPackage(
     newest="linux-image-cloud-amd64",
 )
 NEWER = "linux-image-6.12.2+deb12-cloud-amd64"
-
-
-@dataclass
-class Recorder:
-    events: list[Event] = field(default_factory=list)
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
 
 
 @dataclass
@@ -91,7 +84,7 @@ def test_a_withdrawn_package_is_replaced_by_the_newest_of_its_kind_and_that_is_s
     recorder = Recorder()
     found = take(tmp_path, packages, recorder)
     assert (found.package, found.version) == (NEWER, "6.12.2-1")
-    (note,) = [event.text for event in recorder.events if isinstance(event, Note)]
+    (note,) = recorder.notes
     assert note == f"{PINNED.package} 6.12.1-1 could not be had; {NEWER} 6.12.2-1 is used instead"
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.cli.text.test_side_by_side import OTHER
 from tests.unit.ops.measured import BOOT, WALL, workshop
+from tests.unit.recorder import Recorder
 from unilinux.cli.text.measure import stock_text
 from unilinux.core.errors import BootError
-from unilinux.core.events import Event, Note
 from unilinux.kernel.stock import StockKernel
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
@@ -80,15 +80,6 @@ def test_exits_are_compared_when_both_were_counted(stock_boot: StockBoot) -> Non
     ours = replace(BOOT, exits={"firmware": {"fw_cfg": 70}, "pid1": {"CPUID": 430}, "exit": {"PIC": 3}})
     other = StockComparison(stock=stock_boot, boot=slow, wall=WALL, our_wall=WALL)
     assert "exits since reset: 500 and 11,000 to pid1" in stock_text("hello-tiny", ours, other).splitlines()
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def emit(self, event: Event) -> None:
-        if isinstance(event, Note):
-            self.notes.append(event.text)
 
 
 def tried(stock_boot: StockBoot, *failures: BootError) -> tuple[object, list[str]]:

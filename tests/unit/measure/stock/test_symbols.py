@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.unit.measure.stock.test_kallsyms import TEXT, memory
+from tests.unit.recorder import Recorder
 from tests.unit.vm.fake import FakeEngine
 from unilinux.core.errors import BuildError, VmError
-from unilinux.core.events import Event, Note, NullSink, Progress
+from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Store
 from unilinux.machine.compose import compose
@@ -110,16 +111,10 @@ def test_a_kernel_that_does_not_come_so_far(boot: Boot, store: Store, monkeypatc
 def test_without_symbols_it_is_known_where_the_kernel_lies(
     pid1: int | None, boot: Boot, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notes: list[str] = []
-
-    class Recorder:
-        def emit(self, event: Event) -> None:
-            if isinstance(event, Note):
-                notes.append(event.text)
-
+    recorder = Recorder()
     monkeypatch.setattr(stock, "header_of", lambda bzimage: HEADER)
     monkeypatch.setattr(symbols, "debugged", Guest(SYMBOLS[:3]).debugged)
     application = Application(pid1=pid1)
-    found = stock.kernel_of(boot, ENGINE, application, store=store, progress=Progress(Recorder()), timeout_s=1)
+    found = stock.kernel_of(boot, ENGINE, application, store=store, progress=Progress(recorder), timeout_s=1)
     assert found == Kernel(load_address=HEADER.address)
-    assert ["can't be told apart" in note for note in notes] == ([True] if pid1 else [])
+    assert ["can't be told apart" in note for note in recorder.notes] == ([True] if pid1 else [])
