@@ -134,23 +134,24 @@ def test_ctrl_c_in_a_terminal_ends_the_command() -> None:
     _wait_until_gone(number)
 
 
-def test_a_command_does_not_outlive_a_killed_caller() -> None:
-    program = "from unilinux.core.command import run\nrun(['sh', '-c', 'echo $$; exec sleep 100'], on_line=print)"
+def _said_before_it_is_killed(program: str) -> bytes:
+    """The first line of a Python program, which is then killed."""
     with subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        number = int(process.stdout.readline())
+        line = process.stdout.readline()
         process.kill()
-    _wait_until_gone(number)
+    return line
+
+
+def test_a_command_does_not_outlive_a_killed_caller() -> None:
+    program = "from unilinux.core.command import run\nrun(['sh', '-c', 'echo $$; exec sleep 100'], on_line=print)"
+    _wait_until_gone(int(_said_before_it_is_killed(program)))
 
 
 def test_makes_below_a_make_end_with_a_killed_caller(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("all:\n\t@$(MAKE) deep\ndeep:\n\t@echo $$$$; exec sleep 100\n")
     program = f"from unilinux.core.command import run\nrun(['make', '-sC', {str(tmp_path)!r}], on_line=print)"
-    with subprocess.Popen([sys.executable, "-u", "-c", program], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        number = int(process.stdout.readline())
-        process.kill()
-    _wait_until_gone(number)
+    _wait_until_gone(int(_said_before_it_is_killed(program)))
 
 
 def test_a_lock_is_held_until_the_command_of_a_killed_caller_has_ended(tmp_path: Path) -> None:
@@ -163,10 +164,7 @@ def test_a_lock_is_held_until_the_command_of_a_killed_caller_has_ended(tmp_path:
         f"with locked(Path({str(lock)!r}), lambda: None):",
         f"    run(['sh', '-c', {script!r}, {str(lock)!r}], on_line=print)",
     )
-    with subprocess.Popen([sys.executable, "-u", "-c", "\n".join(lines)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"at work\n"
-        process.kill()
+    assert _said_before_it_is_killed("\n".join(lines)) == b"at work\n"
     waited: list[bool] = []
     with locked(lock, lambda: waited.append(True)):
         assert waited == [True]
