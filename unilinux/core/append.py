@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unilinux.core.files import explained_disk_errors
+from unilinux.core.files import explained_disk_errors, flush_file
 
 _BLOCK_BYTES = 1 << 16
 
@@ -42,7 +42,7 @@ def append_json_line(path: Path, value: Mapping[str, Any]) -> None:
         finally:
             os.close(descriptor)
         if is_new:
-            _sync_folder(path.parent)
+            flush_file(path.parent.resolve())
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -92,11 +92,3 @@ def _write_all(descriptor: int, data: bytes, position: int) -> None:
     while data:
         written = os.pwrite(descriptor, data, position)
         data, position = data[written:], position + written
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
