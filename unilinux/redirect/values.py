@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
+from unilinux.redirect.decode import MASK_64
+
 ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 """The registers of a function's arguments, in order (the System V ABI)."""
 
@@ -20,7 +22,6 @@ CLOBBERED = frozenset({"rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r1
 # Constants that one register may hold; with more its value counts as unknown. A loop that counts goes round so often
 # before it does, and no place has so many system calls.
 _MOST = 16
-_MASK_64 = (1 << 64) - 1
 
 Key = TypeVar("Key")
 
@@ -145,7 +146,7 @@ def extended(value: Value, size: int) -> Value:
         return value
     sign, mask = 1 << (8 * size - 1), (1 << 8 * size) - 1
     return limited(
-        ((atom & mask ^ sign) - sign) & _MASK_64
+        ((atom & mask ^ sign) - sign) & MASK_64
         if isinstance(atom, int)
         else atom
         if isinstance(atom, Argument) and size == 4
@@ -159,7 +160,7 @@ def plus(value: Value, amount: int) -> Value:
     if value == UNKNOWN:
         return value
     return limited(
-        (atom + amount) & _MASK_64
+        (atom + amount) & MASK_64
         if isinstance(atom, int)
         else Stack(atom.offset + amount)
         if isinstance(atom, Stack)
