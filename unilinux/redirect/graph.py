@@ -15,7 +15,7 @@ from enum import Enum
 from functools import cache
 
 from unilinux.redirect.decode import GATE, Line, transfer, words
-from unilinux.redirect.privileged import consequence, may_be_privileged
+from unilinux.redirect.privileged import Judge, judge_of
 from unilinux.redirect.program import Function, Program
 
 
@@ -111,15 +111,18 @@ class _Walk:
     def look_into(self, function: Function) -> None:
         """Read a function's instructions, of which most are passed over by their names."""
         self.reached.append(function)
-        end = function.address
+        start = end = function.address
+        behind = function.end
         for address, size, mnemonic, operands in words(function.code, function.address):
             end = address + size
             name = _traits(mnemonic)
-            if name.suspicious and consequence(mnemonic, operands):
-                self.privileged.append((function, Line(address, size, mnemonic, operands)))
             if (name.calls or name.jumps) and operands.startswith("0x"):
-                self._follow(function, address, int(operands, 16), is_jump=name.jumps)
+                target = int(operands, 16)
+                if name.calls or not start <= target < behind:
+                    self._follow(function, address, target, is_jump=name.jumps)
                 continue
+            if name.judge and name.judge(operands):
+                self.privileged.append((function, Line(address, size, mnemonic, operands)))
             site = entry_method(Line(address, size, mnemonic, operands)) if name.enters else None
             if site:
                 self.sites.append(Site(function, address, *site))
@@ -127,13 +130,13 @@ class _Walk:
                 self.returning.add(function.address)
             if "0x" in operands or "rip" in operands:
                 self._take(operands, end)
-        if any(function.code[end - function.address :]):  # zeros are padding
-            self.undecoded.append(f"{function.name}+{end - function.address:#x}")
+        if any(function.code[end - start :]):  # zeros are padding
+            self.undecoded.append(f"{function.name}+{end - start:#x}")
 
     def _follow(self, function: Function, address: int, target: int, *, is_jump: bool) -> None:
-        """A direct call, or a jump, which may stay in the function."""
+        """A direct call, or a jump out of the function."""
         callee = self._program.at(target)
-        if callee and (callee is not function or not is_jump):
+        if callee:
             self.calls.append(Call(function, address, callee, is_jump=is_jump))
             self._reach(callee)
 
@@ -172,7 +175,7 @@ class _Traits:
     ``leaves``: unless it says where it goes, or enters the kernel, the function may be left by it.
     """
 
-    suspicious: bool
+    judge: Judge | None
     enters: bool
     calls: bool
     jumps: bool
@@ -183,7 +186,7 @@ class _Traits:
 def _traits(mnemonic: str) -> _Traits:
     does = transfer(mnemonic)
     return _Traits(
-        suspicious=may_be_privileged(mnemonic),
+        judge=judge_of(mnemonic),
         enters=mnemonic in ("syscall", "sysenter", "int", "call", "jmp"),
         calls=does.calls,
         jumps=does.jumps,
