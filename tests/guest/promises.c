@@ -356,16 +356,22 @@ static int prepare_32(void)
 	return PASS;
 }
 
-static int code_32_by_sigreturn(void)
+static int selector_by_sigreturn(unsigned short code, int expected)
 {
 	int signr;
 
 	EXPECT(!prepare_32());
-	selector = 0x23;
+	selector = code;
 	signr = sigsetjmp(after_32, 1);
 	if (!signr)
 		raise(SIGUSR1);
-	EXPECT(signr == SIGTRAP);
+	EXPECT(signr == expected);
+	return PASS;
+}
+
+static int code_32_by_sigreturn(void)
+{
+	EXPECT(!selector_by_sigreturn(0x23, SIGTRAP));
 	EXPECT(rax_32 == 5 && cs_32 == 0x23);
 	return PASS;
 }
@@ -388,28 +394,12 @@ static int code_32_by_far_return(void)
 /* A selector that isn't one of code is refused by IRET. */
 static int bad_selector_by_sigreturn(void)
 {
-	int signr;
-
-	EXPECT(!prepare_32());
-	selector = 0x2b;
-	signr = sigsetjmp(after_32, 1);
-	if (!signr)
-		raise(SIGUSR1);
-	EXPECT(signr == SIGSEGV);
-	return PASS;
+	return selector_by_sigreturn(0x2b, SIGSEGV);
 }
 
 static int null_selector_by_sigreturn(void)
 {
-	int signr;
-
-	EXPECT(!prepare_32());
-	selector = 0;
-	signr = sigsetjmp(after_32, 1);
-	if (!signr)
-		raise(SIGUSR1);
-	EXPECT(signr == SIGSEGV);
-	return PASS;
+	return selector_by_sigreturn(0, SIGSEGV);
 }
 
 /* What the C library finds broken, it ends by the same signal in every ring. */
