@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sources from Debian's archives, by apt's own client, without root and verified."""
+"""Sources from Debian's archives, by apt's own client without root, and from web servers; all verified."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from unilinux.core.errors import DownloadError
 from unilinux.core.events import Progress, StepHandle
@@ -36,7 +37,7 @@ class Fetched:
 
 
 class Fetcher:
-    """Packages and source files, from ``downloads/`` or else through a private apt.
+    """Packages and source files, from ``downloads/`` or else through a private apt or from a web server.
 
     What it has given is not evicted as long as this value lives.
     """
@@ -73,21 +74,50 @@ class Fetcher:
         :raise DownloadError: no offered version has that file with that digest, or
             it could not be fetched whole.
         """
-        with self._progress.step("fetch", file, cacheable=True) as step:
+
+        def choose(offers: Sequence[Offer]) -> Offer | None:
+            return next((offer for offer in offers if (offer.file, offer.sha256) == (file, sha256)), None)
+
+        def obtain(step: StepHandle) -> Path:
+            asked = f"{file} with SHA-256 {sha256} in Debian's source package {source}"
+            return self._obtain(step, asked, lambda: self._apt.source_files(source), choose).path
+
+        return self._kept_or_else(file, sha256, obtain)
+
+    def web_file(self, url: str, sha256: str) -> Path:
+        """What a web server has at an address, which begins with ``https://`` or ``http://``.
+
+        :raise DownloadError: it can't be had, or has another digest.
+        """
+        name = _file_name(url)
+
+        def obtain(step: StepHandle) -> Path:
+            from unilinux.fetch.web import download  # its imports take long, and it is seldom needed
+
+            def tell(size_bytes: int, whole_bytes: int | None) -> None:
+                whole = f" of {whole_bytes / 1e6:.1f}" if whole_bytes is not None else ""
+                step.detail(f"{name}: {size_bytes / 1e6:.1f}{whole} MB")
+
+            part = self._partial / name
+            download(url, part, tell)
+            return self._keep(
+                part,
+                sha256,
+                message=f"{url} has another content than was promised",
+                hint="if that is the right file, set sha256 in app.toml to what arrived; nothing of it was kept",
+            )
+
+        return self._kept_or_else(name, sha256, obtain)
+
+    def _kept_or_else(self, name: str, sha256: str, obtain: Callable[[StepHandle], Path]) -> Path:
+        """The download of that digest; what isn't there yet is obtained by one run for all."""
+        with self._progress.step("fetch", name, cacheable=True) as step:
             found = self._kept(sha256)
             if found:
                 step.cached()
                 return found
             with self._working(step):
-                found = self._kept(sha256)
-                if found:
-                    return found
-
-                def choose(offers: Sequence[Offer]) -> Offer | None:
-                    return next((offer for offer in offers if (offer.file, offer.sha256) == (file, sha256)), None)
-
-                asked = f"{file} with SHA-256 {sha256} in Debian's source package {source}"
-                return self._obtain(step, asked, lambda: self._apt.source_files(source), choose).path
+                return self._kept(sha256) or obtain(step)
 
     def _resolve_package(
         self, step: StepHandle, record: Path, package: str, version: str | None, sha256: str | None
@@ -151,21 +181,28 @@ class Fetcher:
             origin = part.resolve()
             part.unlink()
             shutil.copyfile(origin, part)
+        target = self._keep(
+            part,
+            offer.sha256,
+            message=f"{offer.file} arrived with another content than was promised",
+            hint="run the same command again; nothing of the file was kept",
+        )
+        return Fetched(target, offer.version, offer.sha256)
+
+    def _keep(self, part: Path, sha256: str, *, message: str, hint: str) -> Path:
+        """Verify a file that has come, and give it its place; until then nobody sees it."""
         arrived = digest_file(part)
-        if arrived != offer.sha256:
-            raise DownloadError(
-                f"{offer.file} arrived with another content than was promised",
-                details=(f"promised SHA-256 {offer.sha256}", f"arrived SHA-256  {arrived}"),
-                hint="run the same command again; nothing of the file was kept",
-            )
+        if arrived != sha256:
+            details = (f"promised SHA-256 {sha256}", f"arrived SHA-256  {arrived}")
+            raise DownloadError(message, details=details, hint=hint)
         part.chmod(0o444)
         flush_file(part)
-        target = self._layout.downloads / f"{offer.sha256}-{offer.file}"
+        target = self._layout.downloads / f"{sha256}-{part.name}"
         with self._taking(target):
             os.replace(part, target)
             os.utime(target)  # apt gives it the server's time
         flush_file(target.parent)
-        return Fetched(target, offer.version, offer.sha256)
+        return target
 
     def _kept(self, sha256: str) -> Path | None:
         for path in self._layout.downloads.glob(f"{sha256}-*"):
@@ -259,6 +296,12 @@ def require_intact(path: Path, sha256: str) -> None:
             f"the kept download {path} was damaged, and was removed",
             hint="run the same command again: it is fetched anew",
         )
+
+
+def _file_name(url: str) -> str:
+    """A name for what lies at an address: the last part of its path, as far as any file system takes it."""
+    last = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
+    return re.sub(r"[^A-Za-z0-9._+~-]", "_", last).lstrip(".")[-100:] or "download"
 
 
 def _same_series(version: str, pinned: str | None) -> bool:
