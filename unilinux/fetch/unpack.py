@@ -16,13 +16,14 @@ from unilinux.core.files import explained_disk_errors, remove_tree
 _DECOMPRESSORS: Mapping[str, str] = MappingProxyType({".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"})
 
 
-def unpack(archive: Path, target: Path, *, log: Path | None = None) -> None:
+def unpack(archive: Path, target: Path, *, log: Path | None = None, hint: str | None = None) -> None:
     """Unpack a ``tar.*`` archive to ``target``, which must not exist or be empty.
 
     If everything lies in one top folder, as in most source archives, that folder
     becomes ``target``. GNU tar does the work: it takes 10 s for a kernel's 86,000
     files, a third of what Python's tarfile needs, it refuses members that climb out
     by ``..``, and it sets a link that leads out only after all files are written.
+    ``hint`` says what to do about a damaged one, if not to remove it, so that it is fetched again.
 
     :raise DownloadError: the archive is damaged or not one. Nothing is left behind.
     :raise HostError: the program that tar calls for this kind of archive isn't installed.
@@ -40,7 +41,7 @@ def unpack(archive: Path, target: Path, *, log: Path | None = None) -> None:
                 raise DownloadError(
                     f"cannot unpack {archive}",
                     details=error.tail,
-                    hint=f"it may be damaged: rm {archive}   and run the same command again",
+                    hint=hint or f"it may be damaged: rm {archive}   and run the same command again",
                 ) from error
             inside = list(beside.iterdir())
             whole = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else beside
