@@ -20,7 +20,7 @@ from unilinux.core.sandbox import sandbox_of
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
-from unilinux.sources.folder import copy
+from unilinux.sources.hostfiles import copy
 from unilinux.sources.source import Materials
 
 _CFLAGS = "-O2"

@@ -18,7 +18,7 @@ from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.elf.file import is_elf, read_elf
-from unilinux.sources.folder import entries_of
+from unilinux.sources.hostfiles import entries_of
 
 # What every Unix program takes for granted. Numbers of devices are from the kernel's
 # Documentation/admin-guide/devices.txt. An image without devtmpfs gets on with these.

@@ -10,7 +10,7 @@ from unilinux.core.document import Field, Model
 from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher, require_intact
 from unilinux.fetch.unpack import unpack
-from unilinux.sources.folder import tree_of
+from unilinux.sources.hostfiles import tree_of
 from unilinux.sources.local import BesideFiles
 from unilinux.sources.source import Materials, Source
 
@@ -58,7 +58,11 @@ class DebianSource(Tarball, BesideFiles, Source):
 
         return Materials(
             lay_out=lay_out,
-            spec={"main": self.file, "extra": {tarball.name: tarball.file for tarball in self.extra}},
+            spec={
+                "main": self.file,
+                "extra": {tarball.name: tarball.file for tarball in self.extra},
+                **self.modes(folder),
+            },
             inputs={f"tarball:{tarball.file}": tarball.sha256 for tarball in tarballs},
             files=self.origins(folder),
             facts={"kind": self.kind, "package": self.package, "file": self.file, "sha256": self.sha256},

@@ -1,56 +1,68 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder of this host as a tree of files, and the same tree kept as text."""
+"""A folder anywhere on this host."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
-from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
+from unilinux.core.document import Field
 from unilinux.core.errors import BuildError
-from unilinux.core.tree import Directory, Entry, File, Symlink, Tree
-
-# What a host's umask and a checkout leave open; an image must not depend on it.
-_FOLDER, _PROGRAM, _FILE = 0o755, 0o755, 0o644
-_SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
-
-
-def tree_of(folder: Path) -> Tree:
-    """All that lies in a folder, with paths from ``/`` on.
-
-    Everything is root's. Folders and programs have mode 0755, other files 0644; set-id and sticky bits are kept.
-
-    :raise BuildError: a device, pipe or socket is among it.
-    """
-    return Tree.of(entries_of(folder, "/"))
+from unilinux.core.tree import Tree
+from unilinux.fetch.fetcher import Fetcher
+from unilinux.sources.hostfiles import copy, modes_of, require_portable, tree_of
+from unilinux.sources.source import Materials, Source
 
 
-def entries_of(origin: Path, at: str) -> Iterator[Entry]:
-    """A file, or a folder with all that is in it, as entries at the guest's path ``at``; a link stays one.
+class FolderSource(Source):
+    """A folder anywhere on this host, such as a checkout: a copy of what is in it becomes the build folder."""
 
-    :raise BuildError: a device, pipe or socket is among it.
-    """
-    status = os.lstat(origin)
-    special = stat.S_IMODE(status.st_mode) & _SPECIAL
-    if stat.S_ISLNK(status.st_mode):
-        yield Symlink(at, os.readlink(origin))
-    elif stat.S_ISREG(status.st_mode):
-        yield File(at, origin, (_PROGRAM if status.st_mode & 0o111 else _FILE) | special)
-    elif stat.S_ISDIR(status.st_mode):
-        if at != "/":
-            yield Directory(at, _FOLDER | special)
-        for inside in sorted(origin.iterdir()):
-            yield from entries_of(inside, f"{at.rstrip('/')}/{inside.name}")
-    else:
-        raise BuildError(f"{origin} is a device, pipe or socket: only files, folders and links can be in an image")
+    kind: Literal["folder"] = Field(description="this kind of source", examples=["folder"])
+    path: str = Field(
+        min_length=1, description="the folder, absolute or relative to that of `app.toml`", examples=["../../../server"]
+    )
+    exclude: tuple[str, ...] = Field(
+        default=(".git",),
+        description="what right in the folder isn't taken: names, with `*` and `?` as in a shell",
+        examples=[[".git", "build", "*.log"]],
+    )
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """See :class:`unilinux.sources.source.Source`."""
+        return (self.path,)
 
-def copy(origin: Path, target: Path) -> None:
-    """Copy a file or a folder, with links as links; the folders above ``target`` are made."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if origin.is_dir() and not origin.is_symlink():
-        shutil.copytree(origin, target, symlinks=True)
-    else:
-        shutil.copy(origin, target, follow_symlinks=False)
+    def obtain(self, folder: Path, fetcher: Fetcher) -> Materials:
+        """See :class:`unilinux.sources.source.Source`.
+
+        :raise BuildError: it is no folder, nothing in it is taken, or something in it can't be a source.
+        """
+        del fetcher  # it is here
+        origin = (folder / self.path).resolve()
+        if not origin.is_dir():
+            raise BuildError(f"the source {origin} is no folder", hint='for a tarball: kind = "archive"')
+        taken = sorted(entry.name for entry in origin.iterdir() if not self._is_excluded(entry.name))
+        if not taken:
+            raise BuildError(f"the source {origin} has nothing to take", hint="see source.exclude in app.toml")
+        require_portable(origin, taken)
+
+        def lay_out(target: Path) -> Tree:
+            around = next((name for name in taken if target.resolve().is_relative_to(origin / name)), None)
+            if around is not None:
+                raise BuildError(
+                    f"the source {origin} holds the cache that it would be copied to, in {around}",
+                    hint=f"add {around!r} to source.exclude in app.toml, or set UNILINUX_CACHE to another folder",
+                )
+            target.mkdir(parents=True, exist_ok=True)
+            for name in taken:
+                copy(origin / name, target / name)
+            return tree_of(target)
+
+        # By name: a new file is a new input, and what is excluded is none.
+        spec = {"modes": modes_of(origin, taken)}
+        files = {f"folder:{name}": origin / name for name in taken}
+        return Materials(lay_out=lay_out, spec=spec, files=files, facts={"kind": self.kind, "path": self.path})
+
+    def _is_excluded(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude)

@@ -9,7 +9,7 @@ from typing import Literal
 from unilinux.core.document import Field, Model, field_validator
 from unilinux.core.tree import Tree
 from unilinux.fetch.fetcher import Fetcher
-from unilinux.sources.folder import copy, tree_of
+from unilinux.sources.hostfiles import copy, modes_of, tree_of
 from unilinux.sources.source import Materials, Source, inside
 
 
@@ -36,6 +36,11 @@ class BesideFiles(Model):
         """These files as inputs of a build step."""
         return {f"local:{name}": folder / name for name in self.files}
 
+    def modes(self, folder: Path) -> dict[str, dict[str, str]]:
+        """What their digests don't say, for the specification of that step."""
+        found = modes_of(folder, self.files)
+        return {"modes": found} if found else {}
+
     def copy_to(self, target: Path, folder: Path) -> None:
         """Copy them from the application's folder."""
         for name in self.files:
@@ -60,4 +65,6 @@ class LocalSource(BesideFiles, Source):
             self.copy_to(target, folder)
             return tree_of(target)
 
-        return Materials(lay_out=lay_out, files=self.origins(folder), facts={"kind": self.kind})
+        return Materials(
+            lay_out=lay_out, spec=self.modes(folder), files=self.origins(folder), facts={"kind": self.kind}
+        )

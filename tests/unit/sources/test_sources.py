@@ -18,7 +18,7 @@ from unilinux.core.files import digest_file
 from unilinux.core.tree import Directory, File, Symlink
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.sources.debian import DebianSource, ExtraTarball
-from unilinux.sources.folder import tree_of
+from unilinux.sources.hostfiles import tree_of
 from unilinux.sources.local import LocalSource
 
 PROJECT = Path(__file__).parents[3]
@@ -43,6 +43,21 @@ def test_local_files_and_folders_are_copied_with_their_links(tmp_path: Path) -> 
         Directory("/www/img"),
         File("/www/index.html", target / "www/index.html", 0o644),
     )
+
+
+def test_a_mode_that_no_digest_holds_is_part_of_the_specification(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").touch()
+    source = LocalSource(kind="local", files=("run.sh",))
+    assert source.obtain(tmp_path, NO_FETCHER).spec == {}
+    (tmp_path / "run.sh").chmod(0o4755)
+    assert source.obtain(tmp_path, NO_FETCHER).spec == {"modes": {"/run.sh": "4755"}}
+
+
+def test_a_pipe_among_local_files_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    os.mkfifo(tmp_path / "www/pipe")
+    with pytest.raises(BuildError, match="www/pipe is a device, pipe or socket"):
+        LocalSource(kind="local", files=("www",)).obtain(tmp_path, NO_FETCHER)
 
 
 class Shelf:
