@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Field",
     "Model",
     "TextTable",
+    "ValidationInfo",
     "field_validator",
     "key_lines",
     "model_validator",
@@ -83,7 +85,7 @@ def read_document(path: Path, model: type[AnyModel]) -> AnyModel:
         return model.model_validate(_freeze(data))
     except ValidationError as error:
         lines = key_lines(text)
-        problems = [_problem(path, lines, model, data, problem) for problem in error.errors()]
+        problems = [_problem(path, lines, model, data, problem) for problem in _causes(error.errors())]
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise ManifestError(f"{path}: {count}", details=problems) from error
 
@@ -158,6 +160,15 @@ def _freeze(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _freeze(item) for key, item in value.items()}
     return value
+
+
+def _causes(problems: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """All but those of lists that are too short for want of the entries that don't hold."""
+    for problem in problems:
+        here = problem["loc"]
+        inside = any(other["loc"][: len(here)] == here and other is not problem for other in problems)
+        if not (inside and problem["type"] == "too_short"):
+            yield problem
 
 
 def _problem(path: Path, lines: dict[str, int], model: type[BaseModel], data: Any, problem: ErrorDetails) -> str:

@@ -20,6 +20,10 @@ class Exit(Model):
     status: int
 
 
+class Entries(Model):
+    entries: tuple[Http, ...] = Field(min_length=1)
+
+
 class Run(Model):
     argv: tuple[str, ...]
     memory_mib: int = 64
@@ -77,6 +81,17 @@ def test_all_problems_are_told_at_once(file: Path) -> None:
 def test_a_missing_key_of_a_table_is_told_with_the_tables_line(file: Path) -> None:
     _, details = _problems(file, 'name = "a"\n[run]\nmemory_mib = 1\n')
     assert details == (f"{file}:2: run.argv: missing",)
+
+
+def test_a_list_is_not_too_short_for_want_of_an_entry_that_does_not_hold(file: Path) -> None:
+    file.write_text("[[entries]]\nkind = 'http'\n")
+    with pytest.raises(ManifestError) as caught:
+        read_document(file, Entries)
+    assert caught.value.details == (f"{file}:1: entries.0.port: missing",)
+    file.write_text("entries = []\n")
+    with pytest.raises(ManifestError, match="1 problem") as caught:
+        read_document(file, Entries)
+    assert "entries: tuple should have at least 1 item" in caught.value.details[0]
 
 
 def test_malformed_toml_is_told_with_its_line(file: Path) -> None:
