@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,30 @@ def test_it_is_verified(copied: Path) -> None:
     assert answer["ok"]
     assert [check["kind"] for check in answer["checks"]] == ["ring", "console", "exit"]
     assert answer["image"]["folder"] == str(copied)
+
+
+def test_a_check_that_fails_says_how_to_look_inside(copied: Path) -> None:
+    """The command that it says boots the same image."""
+    record = json.loads((copied / "image.json").read_text())
+    record["manifest"]["verify"][0]["pattern"] = "^Good bye$"
+    (copied / "image.json").write_text(json.dumps(record))
+    options = ("--memory", "48", "--accel", "tcg", "--cmdline", "loglevel=7")
+    done = subprocess.run(
+        [sys.executable, "-m", "unilinux.cli", "verify", str(copied), *options, "--json"],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["kind"]) == (11, "verify")
+    look = next(hint for hint in error["hint"].split("; ") if hint.startswith("look inside: "))
+    program, *words = shlex.split(look.removeprefix("look inside: "))
+    assert program == "./x"
+    done = subprocess.run(
+        [sys.executable, "-m", "unilinux.cli", *words],
+        cwd=PROJECT, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert "Hello from UniLinux" in done.stdout
+    assert "loglevel=7" in done.stdout
+    assert "-0x0000000002ffffff] usable" in done.stdout  # 48 MiB
 
 
 def test_it_runs_with_words_of_the_users(copied: Path) -> None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from unilinux.vm.engine import Boot
 
 # The same for all images, so that their numbers can be compared.
 USUAL_MEMORY_MIB = 128
+
+_FIRST_FREE_PORT = 1024  # lower ones are for root to listen on
+_MOVED_BY = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +96,6 @@ class ImageUnderTest:
         """What the machine has."""
         return self.machine.spec.memory_mib
 
-    @property
-    def run_command(self) -> str:
-        """The command that boots it for whoever sits in front of it."""
-        return self.plan.command_to("run") if self.plan else f"./x run {self.folder}"
-
     def with_memory(self, mib: int) -> ImageUnderTest:
         """The same image on a machine with this much memory.
 
@@ -127,6 +126,24 @@ class ImageUnderTest:
             "memory_mib": self.memory_mib,
             "kernel": self.record["kernel"]["version"],
         }
+
+    def run_command(self, request: Request, *, accel: str = "auto") -> str:
+        """The command that boots what ``request`` named for whoever sits in front of it, with its ports in reach.
+
+        Ports that only root may listen on get others on the host: 8080 for 80.
+        """
+        options: list[tuple[str, object]] = []
+        if self.plan is None and request.memory_mib:  # the command of a plan has it
+            options.append(("--memory", request.memory_mib))
+        options += [("--forward", forward) for forward in _usual_forwards(self.manifest.run.ports)]
+        if request.words:
+            options.append(("--cmdline", " ".join(request.words)))
+        if request.initrd:
+            options.append(("--initrd", request.initrd))
+        if accel != "auto":
+            options.append(("--accel", accel))
+        command = self.plan.command_to("run") if self.plan else shlex.join(("./x", "run", str(self.folder)))
+        return " ".join((command, *(shlex.join((option, str(value))) for option, value in options)))
 
     def boot(self, kind: str) -> Boot:
         """How to boot it once; its logs replace those of the last boot of this kind."""
@@ -169,6 +186,16 @@ def build_under_test(here: Workshop, request: Request, *, bzimage: bool = False)
     plan = make_plan(replace(request, memory_mib=None), here.layout)
     compose(replace(plan.machine.spec, memory_mib=memory_mib))  # what no machine can have is told before the build
     return ImageUnderTest.built(plan, build_image(here, plan, bzimage=bzimage)).with_memory(memory_mib).reachable()
+
+
+def _usual_forwards(ports: Iterable[int]) -> Iterator[Forward]:
+    taken: set[int] = set()
+    for port in ports:
+        host = port if port >= _FIRST_FREE_PORT else port + _MOVED_BY
+        while host in taken:
+            host += 1
+        taken.add(host)
+        yield Forward(host=host, guest=port)
 
 
 def _refuse_build_options(request: Request, folder: Path) -> None:

@@ -55,7 +55,7 @@ def verify(here: Workshop, request: Request, *, accel: str = "auto", timeout_s: 
         entry=Entry(ring=image.record["ring"], syscall=image.record.get("main_syscall", image.record["syscall"])),
         progress=here.progress,
         timeout_s=timeout_s,
-        look=image.run_command,
+        look=image.run_command(request, accel=accel),
     )
     return Verified(image=image, engine=engine, result=result)
 

@@ -84,7 +84,7 @@ def check_machine(
     on_result: Callable[[CheckResult], None] = lambda _: None,
 ) -> Verification:
     """Run checks in order on a started machine, then stop it; without ``entry`` nothing is asked about the ring."""
-    session = _Session(vm, timeout_s, on_result)
+    session = _Session(vm, timeout_s, look, on_result)
     if entry is not None:
         session.confirm(entry)
     for check in checks:
@@ -103,12 +103,13 @@ def check_machine(
 
 
 class _Session:
-    def __init__(self, vm: Vm, timeout_s: float | None, on_result: Callable[[CheckResult], None]) -> None:
+    def __init__(self, vm: Vm, timeout_s: float | None, look: str, on_result: Callable[[CheckResult], None]) -> None:
         self.results: list[CheckResult] = []
         self.trouble: UniLinuxError | None = None
         self.entry: Entry | None = None
         self._vm = vm
         self._timeout_s = timeout_s
+        self._look = look
         self._on_result = on_result
 
     def confirm(self, entry: Entry) -> None:
@@ -175,6 +176,8 @@ class _Session:
         """Note an outcome that no check asks for: the machine failed, not the application."""
         if isinstance(outcome, Panic | InitFailed | OutOfMemory | Stopped | Lost | Timeout):
             self.trouble = self._vm.failure(outcome)
+            if self._look:
+                self.trouble.hint = f"{self.trouble.hint}; look inside: {self._look}"
 
     def _add(self, kind: str, verdict: Verdict) -> None:
         result = CheckResult(kind=kind, ok=verdict.ok, detail=verdict.detail, seconds=self._vm.elapsed_s)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,36 @@ def test_a_finished_image_boots_by_its_record_alone(finished: Path) -> None:
     boot = found.boot("run")
     assert boot.kernel == finished / "vmlinux"
     assert boot.cmdline == ("quiet", "hash_dentries=512", "debug")
-    assert found.run_command == f"./x run {finished}"
+
+
+def test_the_command_for_a_look_inside_boots_the_same(finished: Path) -> None:
+    request = Request(
+        app=str(finished), memory_mib=99, words=("debug", "x=1"), initrd=finished / "config", forwards=()
+    )  # fmt: skip
+    words = shlex.split(build_or_find(HERE, request).run_command(request, accel="tcg"))
+    assert words[:3] == ["./x", "run", str(finished)]
+    assert words[3:] == [
+        "--memory", "99", "--forward", "8080:80", "--cmdline", "debug x=1", "--initrd", str(finished / "config"),
+        "--accel", "tcg",
+    ]  # fmt: skip
+
+
+def test_the_command_for_a_look_inside_names_what_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_build(monkeypatch)
+    request = Request(app="redis", ring=3, syscall="trap", kernel="6.1", memory_mib=200)
+    assert build_or_find(HERE, request).run_command(request) == (
+        "./x run --app redis --profile server --kernel 6.1 --ring 3 --syscall trap --memory 200 --forward 6379:6379"
+    )
+    request = Request(app="hello")
+    assert build_or_find(HERE, request).run_command(request) == "./x run --app hello --profile tiny"
+
+
+def test_ports_of_the_host_are_told_apart(finished: Path) -> None:
+    found = build_or_find(HERE, Request(app=str(finished)))
+    served = found.manifest.run.model_copy(update={"ports": (80, 8080, 443, 8081)})
+    several = replace(found, manifest=found.manifest.model_copy(update={"run": served}))
+    command = several.run_command(Request(app=str(finished)))
+    assert command.endswith(" --forward 8080:80 --forward 8081:8080 --forward 8443:443 --forward 8082:8081")
 
 
 def test_a_finished_image_is_measured_with_the_memory_that_all_have(finished: Path) -> None:

@@ -127,10 +127,12 @@ def test_panic_ends_it_all_and_is_a_boot_error(start_vm: StartVm) -> None:
 
 def test_boot_that_hangs_is_a_boot_error(start_vm: StartVm) -> None:
     checks: list[Check] = [ConsoleCheck(kind="console", pattern="Hello")]
-    verification = check_machine(start_vm(lambda guest: guest.say("booting\n"), {}), checks, None, timeout_s=0.1)
+    vm = start_vm(lambda guest: guest.say("booting\n"), {})
+    verification = check_machine(vm, checks, None, timeout_s=0.1, look="./x run --app hello")
     with pytest.raises(BootError, match="the line 'Hello' did not come within 0.1 s") as caught:
         verification.require()
     assert caught.value.details == ("booting",)
+    assert str(caught.value.hint).endswith("; look inside: ./x run --app hello")
 
 
 def test_panic_while_asking(start_vm: StartVm) -> None:
