@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from unilinux.app.catalogue import load_app
-from unilinux.app.checks import HttpCheck
+from unilinux.app.checks import HttpCheck, TcpCheck
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher
@@ -128,22 +130,102 @@ def test_kernel_of_the_user(kind: str, tmp_path: Path) -> None:
     assert answer["image"]["kernel"]["source"] == str(kernel)
 
 
-def test_a_visitor_cannot_stop_the_server(tmp_path: Path) -> None:
-    """A request whose path nginx logs: words of the kernel, which the console then shows."""
-    built = invoke_json("build", "--app", "nginx")
-    plan = make_plan(Request(app="nginx"), Layout.of(PROJECT, os.environ))
+@contextmanager
+def started(app: str, evidence: Path) -> Iterator[Vm]:
+    """The usual image of an application, booted with its ports in reach."""
+    built = invoke_json("build", "--app", app)
+    plan = make_plan(Request(app=app), Layout.of(PROJECT, os.environ))
     plan = plan.forwarding(plan.app.manifest.run.ports)
     boot = Boot(
         machine=plan.machine,
         kernel=Path(built["artifacts"]["vmlinux"]["path"]),
-        evidence=tmp_path / "evidence",
+        evidence=evidence,
         cmdline=plan.cmdline,
     )
-    missing = HttpCheck(kind="http", port=80, path="/Kernel%20panic%20-%20not%20syncing:%20x", status=404)
     with Vm.start(boot, NativeQemu(Accelerator(name="tcg", reason="tests"))) as vm:
+        yield vm
+
+
+def test_a_visitor_cannot_stop_the_server(tmp_path: Path) -> None:
+    """A request whose path nginx logs: words of the kernel, which the console then shows."""
+    missing = HttpCheck(kind="http", port=80, path="/Kernel%20panic%20-%20not%20syncing:%20x", status=404)
+    with started("nginx", tmp_path / "evidence") as vm:
         checked = check_machine(vm, (HttpCheck(kind="http", port=80), missing), None, timeout_s=60)
         assert checked.ok, checked
         vm.expect("Kernel panic - not syncing: x", timeout_s=60)
         assert isinstance(vm.wait(timeout_s=1), Timeout)
         checked = check_machine(vm, (HttpCheck(kind="http", port=80),), Stop("SIGQUIT", 0), timeout_s=60)
         assert checked.ok, checked
+
+
+def test_requests_with_headers_and_bodies(tmp_path: Path) -> None:
+    """nginx takes only GET and HEAD for a file, gives a part of it that is asked for, and refuses what isn't HTTP."""
+    post = {
+        "kind": "http",
+        "port": 80,
+        "method": "POST",
+        "request_headers": {"Host": "example.org", "Content-Type": "text/plain"},
+        "request_body": "x" * 10_000,
+        "status": 405,
+        "headers": {"server": "^nginx/", "Content-Type": "^text/html$"},
+        "body": "405 Not Allowed",
+    }
+    part = {
+        "kind": "http",
+        "port": 80,
+        "request_headers": {"Range": "bytes=2-8"},
+        "status": 206,
+        "headers": {"Content-Range": "^bytes 2-8/"},
+        "body": "^DOCTYPE$",
+    }
+    raw = {
+        "kind": "tcp",
+        "port": 80,
+        "steps": (
+            {"send": "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "expect": "HTTP/1.1 200 OK\r\n"},
+            {"expect_line": "^Server: nginx/"},
+            {"expect_line": "^Date: "},
+        ),
+    }
+    checks = (HttpCheck.model_validate(post), HttpCheck.model_validate(part), TcpCheck.model_validate(raw))
+    wrong = (
+        HttpCheck.model_validate({**post, "headers": {"Allow": "GET"}, "body": None}),
+        TcpCheck.model_validate({**raw, "steps": ({"send_hex": "00 ff 0d 0a", "expect": "HTTP/1.1 200 OK"},)}),
+    )
+    with started("nginx", tmp_path / "evidence") as vm:
+        assert check_machine(vm, checks, None, timeout_s=60).ok
+        found = check_machine(vm, wrong, Stop("SIGQUIT", 0), timeout_s=60)
+    assert [check.ok for check in found.checks] == [False, False, True]
+    assert "405 Not Allowed, 157 bytes; it has no header Allow, but Server, Date, " in found.checks[0].detail
+    assert found.checks[1].detail.startswith(
+        r"port 80, step 1: sent '\x00\xff\r\n' (hex 00 ff 0d 0a); "
+        r"expected 'HTTP/1.1 200 OK', got 'HTTP/1.1 400 Bad Request\r\n"
+    )
+    assert found.checks[1].detail.endswith("; the server closed the connection")
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """Redis keeps any bytes; memcached has a binary protocol."""
+    key_value = {
+        "kind": "tcp",
+        "port": 6379,
+        "steps": (
+            {"send": "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$4\r\n"},
+            {"send_hex": "00 ff 0d 0a 0d 0a", "expect": "+OK\r\n"},
+            {"send": "GET key\r\n", "expect_line": r"^\$4$"},
+            {"expect_hex": "00ff0d0a0d0a"},
+            {"send": "QUIT\r\n", "expect": "+OK\r\n"},
+        ),
+    }
+    version = {
+        "kind": "tcp",
+        "port": 11211,
+        "steps": (
+            {"send_hex": "80 0b" + 22 * " 00", "expect_hex": "81 0b" + 9 * " 00" + "06" + 12 * "00"},
+            {"expect": "1.6.18"},
+        ),
+    }
+    for app, steps in (("redis", key_value), ("memcached", version)):
+        with started(app, tmp_path / app) as vm:
+            found = check_machine(vm, (TcpCheck.model_validate(steps),), Stop("SIGINT", 0), timeout_s=60)
+            assert found.ok, found

@@ -68,6 +68,21 @@ EPOLL = "y" # its event loop
 kind = "http"
 port = 80
 body = "o'clock"
+
+[[verify]]
+kind = "http" # only read
+port = 80
+method = "PUT"
+path = "/zone"
+request_headers = { Content-Type = "text/plain" }
+request_body = "Europe/Rome"
+status = 405
+headers = { Allow = "GET" }
+
+[[verify]]
+kind = "tcp" # bytes that are no request
+port = 80
+steps = [{ send_hex = "00 ff 0d 0a", expect = "HTTP/1.1 400 " }]
 """
 
 EXAMPLE_PROFILE = """\
@@ -114,7 +129,11 @@ def reference() -> Mapping[str, str]:
 
 def _manifest() -> str:
     source = [_section(f'`[source]` of kind `"{_kind(kind)}"`', kind) for kind in KINDS]
-    proofs = [_section(f'`[[verify]]` of kind `"{_kind(check)}"`', check) for check in CHECKS]
+    proofs: list[str] = []
+    for check in CHECKS:
+        proofs.append(_section(f'`[[verify]]` of kind `"{_kind(check)}"`', check))
+        if check is checks.TcpCheck:
+            proofs.append(_section("`[[verify.steps]]`", checks.TcpStep))
     return _page(
         "Reference of app.toml",
         "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file; `./x"

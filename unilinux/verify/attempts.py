@@ -19,6 +19,8 @@ _FIRST_PATIENCE_S = 0.5
 _LONGEST_PATIENCE_S = 15.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
+# A server that crashes closes its connections first, and the machine ends then.
+_LAST_PAUSE_S = 0.5
 
 _EXCERPT_BYTES = 200
 
@@ -39,6 +41,13 @@ class Patience:
     further_s: float
 
 
+class LostReplyError(Exception):
+    """The connection ended when the server may have done what was asked: it isn't asked again.
+
+    The message says what was asked and what came.
+    """
+
+
 class Server(Protocol):
     """Where a server is reached: a machine (:class:`Vm`), or what stands for one."""
 
@@ -52,7 +61,8 @@ class Server(Protocol):
 Attempt = Callable[[Server, Patience], Verdict]
 """Ask the server in a machine once.
 
-It raises OSError or EOFError when there was no answer, which is worth another attempt.
+It raises OSError or EOFError when there was no answer, which is worth another attempt,
+and LostReplyError when another one might do something twice.
 """
 
 
@@ -65,6 +75,9 @@ def ask(vm: Vm, guest_port: int, attempt: Attempt, *, timeout_s: float) -> Verdi
         left = max(0.01, deadline - time.monotonic())
         try:
             return attempt(vm, Patience(min(patience_s, left), left))
+        except LostReplyError as error:
+            end = vm.wait(timeout_s=_LAST_PAUSE_S)
+            return Verdict(ok=False, detail=str(error) if isinstance(end, Timeout) else f"{error}; {end.explain()}")
         except (OSError, EOFError) as error:
             complaint = str(error) or type(error).__name__
         left = deadline - time.monotonic()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from unilinux.core.errors import VmError
-from unilinux.verify.attempts import Patience, Server, Verdict
+from unilinux.verify.attempts import LostReplyError, Patience, Server, Verdict
 from unilinux.vm.protocols.stream import ProtocolError
 
 _LOOK_AGAIN_S = 0.02
@@ -49,6 +49,7 @@ def converse(
 
     :raise OSError: the connection broke before the first reply, or the reply didn't come in time.
     :raise EOFError: the connection ended before the first reply.
+    :raise LostReplyError: it ended, or was silent, before a later one.
     """
     with stream.makefile("rb") as file:
         for number, (said, data, expected) in enumerate(exchanges):
@@ -62,7 +63,7 @@ def converse(
                     raise
                 # What came before was executed, and must not be a second time.
                 why = str(error) or type(error).__name__
-                return Verdict(ok=False, detail=f"{said}: no reply after {number} others ({why})")
+                raise LostReplyError(f"{said}: no reply after {number} others ({why})") from error
             if reply != expected:
                 return Verdict(ok=False, detail=f"{said}: expected {expected!r}, got {reply!r}")
     return None

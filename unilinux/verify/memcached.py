@@ -17,6 +17,7 @@ def ask_memcached(check: MemcachedCheck, server: Server, patience: Patience) -> 
 
     :raise OSError: the connection broke before the first reply.
     :raise EOFError: it ended before the first reply.
+    :raise LostReplyError: it broke or ended before a later one.
     """
     exchanges = [
         (repr(command), encode(command), reply) for command, reply in zip(check.commands, check.replies, strict=True)

@@ -16,6 +16,7 @@ def ask_resp(check: RespCheck, server: Server, patience: Patience) -> Verdict:
 
     :raise OSError: the connection broke before the first reply.
     :raise EOFError: it ended before the first reply, or the server is still loading.
+    :raise LostReplyError: it broke or ended before a later one.
     """
     exchanges = [
         (" ".join(command), encode(command), reply)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.unit.app.conftest import MakeApp
+from unilinux.app.manifest import Manifest
 from unilinux.app.run import Mount
 from unilinux.core.errors import ManifestError
 
@@ -74,6 +77,92 @@ def test_what_does_not_hold_says_why(make_app: MakeApp, old: str, new: str, mess
     found = problems(make_app, old, new)
     assert any(message in problem for problem in found), found
     assert all("app.toml" in problem for problem in found)
+
+
+def checked(make_app: MakeApp, kind: str, text: str) -> list[str]:
+    """The problems of a manifest with a check of that kind that says this on line 41 and following."""
+    found = problems(make_app, 'kind = "tcp"\nport = 80\n', f'kind = "{kind}"\nport = 80\n{text}\n')
+    return [problem.partition("app.toml:")[2] for problem in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('method = "TRACE"', "41: verify.0.method: input should be 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'"),
+        ('request_body = "x"', "41: verify.0.request_body: a GET request has no body: choose another method, such as"),
+        ('method = "HEAD"\nrequest_body = ""', "42: verify.0.request_body: a HEAD request has no body"),
+        ('method = "HEAD"\nbody = "x"', "42: verify.0.body: the answer to a HEAD request has no body"),
+        ('status = 204\nbody = "x"', "42: verify.0.body: an answer of status 204 has no body"),
+        ("status = 100", "41: verify.0.status: input should be greater than or equal to 200"),
+        ('request_headers = { "" = "x" }', "41: verify.0.request_headers: '' is no name of a header"),
+        ('request_headers = { "a b" = "x" }', "41: verify.0.request_headers: 'a b' is no name of a header"),
+        ('request_headers = { "a:" = "x" }', "41: verify.0.request_headers: 'a:' is no name of a header"),
+        ('request_headers = { "a\\n" = "x" }', r"41: verify.0.request_headers: 'a\n' is no name of a header"),
+        ('request_headers = { "é" = "x" }', "41: verify.0.request_headers: 'é' is no name of a header"),
+        (r'request_headers = { A = "x\r\nB: y" }', r"41: verify.0.request_headers: A: 'x\r\nB: y' has other char"),
+        (r'request_headers = { A = "x\n" }', r"41: verify.0.request_headers: A: 'x\n' has other char"),
+        (r'request_headers = { A = "\u0000" }', r"41: verify.0.request_headers: A: '\x00' has other char"),
+        ('request_headers = { A = "x", a = "y" }', "41: verify.0.request_headers: a is given twice: capital letters"),
+        ("request_headers = { A = 1 }", "41: verify.0.request_headers.A: input should be a valid string"),
+        ('request_headers = "A: x"', "41: verify.0.request_headers: input should be a valid dictionary"),
+        ('\n[verify.request_headers]\ncontent-length = "1"', "42: verify.0.request_headers: content-length can't be"),
+        ('request_headers = { Connection = "close" }', "41: verify.0.request_headers: Connection can't be given"),
+        ('request_headers = { Transfer-Encoding = "chunked" }', "41: verify.0.request_headers: Transfer-Encoding"),
+        ('headers = { "a b" = "x" }', "41: verify.0.headers: 'a b' is no name of a header"),
+        ('headers = { A = "(" }', "41: verify.0.headers: A: '(' is no regular expression"),
+        ('header = { A = "x" }', "41: verify.0.header: unknown key; did you mean 'headers'?"),
+    ],
+)  # fmt: skip
+def test_a_request_that_means_nothing_is_refused(make_app: MakeApp, text: str, message: str) -> None:
+    (problem,) = checked(make_app, "http", text)
+    assert problem.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps = [{}]", "41: verify.0.steps.0: a step needs something to send or to expect"),
+        ('steps = [{ send = "" }]', "41: verify.0.steps.0.send: string should have at least 1 character"),
+        ('steps = [{ expect = "" }]', "41: verify.0.steps.0.expect: string should have at least 1 character"),
+        ('steps = [{ expect_hex = " " }]', "41: verify.0.steps.0.expect_hex: there are no bytes in it"),
+        ('steps = [{ send_hex = "0" }]', "41: verify.0.steps.0.send_hex: '0' must be two hexadecimal digits for each"),
+        ('steps = [{ send_hex = "0x00" }]', "41: verify.0.steps.0.send_hex: '0x00' must be two hexadecimal digits for"),
+        ('steps = [{ expect_line = "(" }]', "41: verify.0.steps.0.expect_line: '(' is no regular expression"),
+        (
+            'steps = [{ send = "a", send_hex = "00", expect = "b" }]',
+            "41: verify.0.steps.0: send and send_hex exclude each other: write two steps",
+        ),
+        (
+            'steps = [{ expect_line = "a", expect_hex = "00" }]',
+            "41: verify.0.steps.0: expect_hex and expect_line exclude each other: write two steps",
+        ),
+        ('steps = [{ expect = "a" }, { send = "b" }]', "41: verify.0.steps: the last step must expect something"),
+        ('[[verify.steps]]\nexpect = "a"\n[[verify.steps]]\nexpct = "b"', "44: verify.0.steps.1.expct: unknown key"),
+        ('steps = { expect = "a" }', "41: verify.0.steps: input should be a valid tuple"),
+        ('send = "a"', "41: verify.0.send: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_conversation_that_means_nothing_is_refused(make_app: MakeApp, text: str, message: str) -> None:
+    (problem,) = checked(make_app, "tcp", text)
+    assert problem.startswith(message)
+
+
+def test_checks_survive_the_record_of_an_image(make_app: MakeApp) -> None:
+    """``image.json`` has the manifest as JSON."""
+    text = """\
+method = "POST"
+request_headers = { Host = "example.org" }
+request_body = "a\\tb"
+headers = { Allow = "GET" }
+
+[[verify]]
+kind = "tcp"
+port = 80
+steps = [{ send_hex = "00 FF", expect = "é" }, { expect_line = "^a" }]
+"""
+    manifest = make_app('kind = "tcp"\nport = 80\n', f'kind = "http"\nport = 80\n{text}').manifest
+    recorded = json.dumps(manifest.model_dump(mode="json", by_alias=True, exclude_none=True))
+    assert Manifest.model_validate_json(recorded) == manifest
 
 
 def test_modes_have_sensible_defaults(make_app: MakeApp) -> None:

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 
 from tests.unit.verify.server import At, Script, hang_up, reply, serving
 from unilinux.app.checks import HttpCheck
-from unilinux.verify.attempts import Patience, Verdict
+from unilinux.verify.attempts import LostReplyError, Patience, Verdict
 from unilinux.verify.http import ask_http
 from unilinux.vm.protocols.http import request
 
@@ -94,3 +95,104 @@ def test_a_path_is_escaped_where_a_request_needs_it(path: str, sent: bytes) -> N
 def test_a_chunked_body_is_put_together() -> None:
     answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nWel\r\n4\r\ncome\r\n0\r\n\r\n"
     assert asked(reply(answer), HttpCheck(kind="http", port=80, body="^Welcome$")).ok
+
+
+def heard(check: HttpCheck, answer: bytes = WELCOME) -> bytes:
+    """The request as a server gets it."""
+    seen: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        seen.append(connection.recv(4096))
+        connection.sendall(answer)
+
+    assert asked(script, check).ok
+    return seen[0]
+
+
+def test_headers_and_body_are_sent() -> None:
+    check = HttpCheck(
+        kind="http",
+        port=80,
+        path="/users",
+        method="POST",
+        request_headers={"host": "example.org", "Content-Type": "text/plain"},
+        request_body="ä\r\n",
+    )
+    assert heard(check) == (
+        b"POST /users HTTP/1.1\r\nhost: example.org\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+        b"Content-Length: 4\r\n\r\n\xc3\xa4\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "length"),
+    [
+        ("GET", b""),
+        ("OPTIONS", b""),
+        ("DELETE", b""),
+        *((name, b"Content-Length: 0\r\n") for name in ("POST", "PUT", "PATCH")),
+    ],
+)
+def test_a_request_without_a_body_says_so_where_one_is_usual(method: str, length: bytes) -> None:
+    check = HttpCheck.model_validate({"kind": "http", "port": 80, "method": method})
+    lines = b"%b / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % method.encode()
+    assert heard(check) == lines + length + b"\r\n"
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nServer: toy/1.2\r\nVary: Accept\r\nvary: Origin\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Server": "^toy/"}, {"server": r"\d$"}, {"Vary": "^Origin$", "Content-Length": "0"}]
+)
+def test_headers_of_the_answer_as_promised(headers: dict[str, str]) -> None:
+    """Capital letters make no difference; of several headers with one name any may be meant."""
+    assert asked(reply(ANSWER), HttpCheck(kind="http", port=80, headers=headers)).ok
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        ({"Server": "nginx"}, "nothing in its header Server matches 'nginx'; it is 'toy/1.2'"),
+        ({"Vary": "x"}, "nothing in its header Vary matches 'x'; it is 'Accept', 'Origin'"),
+        ({"Allow": "GET"}, "it has no header Allow, but Server, Vary, vary, Content-Length"),
+    ],
+)
+def test_other_headers_are_shown(headers: dict[str, str], problem: str) -> None:
+    verdict = asked(reply(ANSWER), HttpCheck(kind="http", port=80, headers=headers))
+    assert verdict == Verdict(ok=False, detail=f"GET / on port 80: 200 OK, 0 bytes; {problem}")
+
+
+def test_an_answer_without_headers_is_told() -> None:
+    verdict = asked(reply(b"HTTP/1.1 200 OK\r\n\r\n"), HttpCheck(kind="http", port=80, headers={"Allow": ""}))
+    assert verdict.detail.endswith("; it has no header Allow, but none at all")
+
+
+def test_a_request_that_changes_something_is_not_repeated() -> None:
+    with pytest.raises(LostReplyError) as caught:
+        asked(reply(b""), HttpCheck(kind="http", port=80, method="POST", request_body="x"))
+    assert str(caught.value) == "POST / on port 80: no answer (the connection ended without an answer)"
+
+
+def test_an_answer_counts_though_the_body_was_not_read() -> None:
+    """A server refuses a body that is too large, and closes."""
+
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(10)
+        while connection.recv(1 << 20):
+            pass
+
+    check = HttpCheck(kind="http", port=80, method="POST", request_body="x" * 5_000_000, status=413)
+    assert asked(refuse, check).ok
+
+
+def test_a_reset_while_the_body_is_sent_is_no_answer() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with pytest.raises(LostReplyError, match=r"^PUT / on port 80: no answer \("):
+        asked(reset, HttpCheck(kind="http", port=80, method="PUT", request_body="x" * 5_000_000))

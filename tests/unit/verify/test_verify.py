@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
@@ -144,6 +145,29 @@ def test_panic_while_asking(start_vm: StartVm) -> None:
         verification = check_machine(start_vm(panic, {80: port}), [HTTP], Stop("SIGINT", 0), timeout_s=1000)
     assert verification.checks[0].detail == "port 80: the kernel panicked: Oops"
     assert verification.trouble is not None
+
+
+def test_a_panic_by_a_request_is_a_boot_error(start_vm: StartVm) -> None:
+    """The connection ends when the server has the request; a moment later the machine has ended, too."""
+    asked = threading.Event()
+
+    def guest(emulator: FakeGuest) -> None:
+        asked.wait(60)
+        emulator.say("Kernel panic - not syncing: Oops\n")
+        emulator.restart()
+
+    def crash(connection: socket.socket) -> None:
+        connection.recv(4096)
+        asked.set()
+
+    post = HttpCheck(kind="http", port=80, method="POST")
+    with serving(crash) as port:
+        verification = check_machine(start_vm(guest, {80: port}), [post], Stop("SIGINT", 0), timeout_s=1000)
+    assert verification.checks[0].detail == (
+        "POST / on port 80: no answer (the connection ended without an answer); the kernel panicked: Oops"
+    )
+    with pytest.raises(BootError, match="the kernel panicked: Oops"):
+        verification.require()
 
 
 def test_init_that_fails_is_told_once(start_vm: StartVm) -> None:

@@ -55,7 +55,8 @@ def load_of(app: str, checks: Sequence[Check]) -> Load:
     """
     for check in checks:
         if isinstance(check, HttpCheck) and check.method == "GET" and check.status == 200:
-            return Load(port=check.port, request=http.request("GET", check.path), read_answer=read_http)
+            request = http.request("GET", check.path, check.request_headers)
+            return Load(port=check.port, request=request, read_answer=read_http)
         if isinstance(check, RespCheck):
             keep, get = resp.encode(("SET", "ladder", _VALUE)), resp.encode(("GET", "ladder"))
             return Load(port=check.port, prepare=(keep,), request=get, read_answer=read_resp)

@@ -16,6 +16,8 @@ from unilinux.vm.protocols.stream import MOST_BYTES, ProtocolError
 
 # All that may stand in a request's path as it is; other characters are escaped, as browsers do.
 _PLAIN = "!#$%&'()*+,/:;=?@[]~-._"
+# Such a request says how long its body is, also when it has none.
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,21 +25,32 @@ class Response:
     """A response.
 
     ``has_length``: it says how long its body is, so that another response may follow on the connection.
-    ``missing`` is the number of bytes that its length promises and that didn't come.
+    ``missing`` is the number of bytes that its length promises and that didn't come. ``headers`` are
+    names and values in the order in which they came.
     """
 
     status: int
     reason: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
     has_length: bool = True
     missing: int = 0
 
 
-def request(method: str, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """A request without a body. ``path`` may have any characters: those that HTTP doesn't allow are escaped."""
-    lines = [f"{method} {quote(path, safe=_PLAIN)} HTTP/1.1", "Host: localhost"]
+def request(
+    method: str, path: str, headers: Mapping[str, str] = MappingProxyType({}), body: bytes | None = None
+) -> bytes:
+    """A request. ``path`` may have any characters: those that HTTP doesn't allow are escaped.
+
+    The host is ``localhost`` unless ``headers`` name another. The length of the body is said here.
+    """
+    lines = [f"{method} {quote(path, safe=_PLAIN)} HTTP/1.1"]
+    if not any(name.lower() == "host" for name in headers):
+        lines.append("Host: localhost")
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
+    if body is not None or method in _METHODS_WITH_BODY:
+        lines.append(f"Content-Length: {len(body or b'')}")
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii") + (body or b"")
 
 
 def read_response(file: BinaryIO, method: str) -> Response:
@@ -55,7 +68,12 @@ def read_response(file: BinaryIO, method: str) -> Response:
         raise ProtocolError(f"not HTTP: {type(error).__name__} {error}") from error
     missing = response.length if response.length and len(body) < MOST_BYTES else 0
     return Response(
-        status=response.status, reason=response.reason, body=body, has_length=has_length, missing=missing or 0
+        status=response.status,
+        reason=response.reason,
+        body=body,
+        headers=tuple(response.getheaders()),
+        has_length=has_length,
+        missing=missing or 0,
     )
 
 
