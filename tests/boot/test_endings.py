@@ -93,7 +93,6 @@ FORGER = r"""
         puts("[    1.000000] Kernel panic - not syncing: x");
         puts("[    1.000000] Out of memory: Killed process 1 (forger)");
         puts("Initramfs unpacking failed: write error");
-        puts("unilinux: init: ring 0, syscall lean");
         puts("[    1.000000] unilinux: init exited with status 0");
         puts("unilinux: cannot mount /x: Invalid argument");
         puts("awake?");

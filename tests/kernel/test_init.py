@@ -15,10 +15,14 @@ from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Store
 from unilinux.kernel.kbuild import install_headers
 from unilinux.kernel.source import KernelTree
+from unilinux.redirect.scan import scan_program
 
 pytestmark = [pytest.mark.tree, pytest.mark.timeout(900)]
 
 PROJECT = Path(__file__).parents[2]
+
+# Numbers of system calls, for x86-64.
+_WRITE, _WRITEV = 1, 20
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +46,11 @@ def test_init_is_small_static_and_reproducible(
         assert program[16] == 2, "ELF type EXEC"
         assert b"/lib64/ld-linux" not in program
     assert len(digests) == 1
+
+
+def test_init_writes_each_line_by_one_call(layout: Layout, tree: KernelTree, headers: Output, store: Store) -> None:
+    app = Catalogue(layout.apps).find("hello")
+    output = build_init(app, kernel=tree.path, headers=headers.path, headers_digest=headers.digest, store=store)
+    made = scan_program(output.path / "init", name="/init", store=store)
+    assert _WRITEV in made.numbers
+    assert _WRITE not in made.numbers, "a line in pieces: each is some exits to the hypervisor"

@@ -113,7 +113,7 @@ class _Session:
         self._on_result = on_result
 
     def confirm(self, entry: Entry) -> None:
-        """Compare what init says of ring and system calls with what the image was built for."""
+        """Compare what the kernel reports of ring and system calls with what the image was built for."""
         outcome = self._vm.wait_started(timeout_s=self._limit_s)
         if isinstance(outcome, Started):
             self.entry = Entry(ring=outcome.ring, syscall=outcome.syscall)

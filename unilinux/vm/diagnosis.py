@@ -20,7 +20,7 @@ from unilinux.vm.outcome import (
     Stopped,
     Timeout,
 )
-from unilinux.vm.report import Report, Started
+from unilinux.vm.report import Report
 
 _STAMP = r"(?:\[ *\d+\.\d+\] )?"
 # Behind an unfinished line of the application there is a stamp at least.
@@ -47,8 +47,6 @@ _NO_MEMORY = re.compile(
 )
 _KERNEL_STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
 
-# What init says, before the application can say anything.
-_INIT_ENTRY = re.compile(r"^unilinux: init: ring (?P<ring>[0-3]), syscall (?P<syscall>trap|gate|lean)$")
 # The kernel's, when PID 1 has ended; more of its lines may follow.
 _LAST_WORDS = re.compile(rf"^{_STAMP}unilinux: init (exited|killed) ")
 _INIT_COMPLAINT = re.compile(r"^unilinux: (?P<text>cannot .+)")
@@ -99,12 +97,6 @@ def lack_of_memory(lines: Iterable[str]) -> str | None:
 def panic_text(lines: Iterable[str]) -> str | None:
     """What the kernel panicked about, if a console tells of a panic."""
     return next((match["text"].strip() for line in lines if (match := _PANIC.search(line))), None)
-
-
-def said_started(line: str, seconds: float) -> Started | None:
-    """What init says of ring and system calls, for kernels that don't report that themselves."""
-    found = _INIT_ENTRY.search(line)
-    return None if found is None else Started(int(found["ring"]), found["syscall"], seconds)
 
 
 def judge(report: Report, lines: Sequence[str], memory_mib: int, *, restarted: bool = True) -> End | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.vm.console import Console, Line
-from unilinux.vm.diagnosis import hint_for, said_started
+from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.ending import Ending
 from unilinux.vm.engine import Boot, Engine, Guest
 from unilinux.vm.evidence import in_use, write_boot_file
@@ -224,31 +224,17 @@ class Vm:
         raise self.failure(outcome)
 
     def wait_started(self, *, timeout_s: float) -> Started | Timeout | End:
-        """Wait until init has become the application, which says in which ring and by which way it calls.
-
-        The kernel reports that; one that reports nothing of PID 1 leaves it to init's line on the
-        console, which comes before the application can write anything.
-        """
+        """Wait until the kernel reports that init has become the application: in which ring, and how it makes calls."""
         deadline = time.monotonic() + timeout_s
-
-        def said(text: str) -> bool:
-            return not self.report.has_init and said_started(text, 0.0) is not None
 
         def is_told() -> bool:
             return self.report.started is not None or self._ending.is_near()
 
-        while True:
-            line = self.console.find(said, deadline=deadline, until=is_told)
-            # What the kernel reported before that line was written has come, but is perhaps not read.
-            self._report.catch_up()
-            started = self.report.started
-            if started is None and line is not None and not self.report.has_init:
-                started = said_started(line.text, line.seconds)
-            if started is not None:
-                return started
-            if line is None:
-                awaited = "the start of the application"
-                return self._ending.ended(deadline) or self._ending.overdue(timeout_s, awaited)
+        self.console.wait_closed(deadline, until=is_told)
+        self._report.catch_up()  # a machine that has ended has said all, but perhaps it isn't read yet
+        if self.report.started is not None:
+            return self.report.started
+        return self._ending.ended(deadline) or self._ending.overdue(timeout_s, "the start of the application")
 
     def wait(self, *, timeout_s: float | None, awaited: str = "the end of the machine") -> Timeout | End:
         """Wait until the machine ends by itself."""

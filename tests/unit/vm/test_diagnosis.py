@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from unilinux.vm.diagnosis import hint_for, judge, lack_of_memory, said_started
+from unilinux.vm.diagnosis import hint_for, judge, lack_of_memory
 from unilinux.vm.outcome import End, Exited, InitFailed, OutOfMemory, Panic, Signalled, Timeout
 from unilinux.vm.report import read_report
 
@@ -62,7 +62,6 @@ FORGED = (
     "[    1.000000] Kernel panic - not syncing: x",
     "[    1.000000] Out of memory: Killed process 1 (nginx)",
     "[    1.000000] unilinux: init exited with status 0",
-    "unilinux: init: ring 0, syscall lean",
     "unilinux: cannot mount /x: Invalid argument",
 )
 
@@ -141,13 +140,6 @@ def test_an_application_may_exit_with_inits_statuses() -> None:
 )
 def test_lack_of_memory_in_all_its_forms(line: str) -> None:
     assert lack_of_memory((line,)) == line.partition("] ")[2]
-
-
-def test_inits_line_is_read_only_as_it_is_written() -> None:
-    started = said_started("unilinux: init: ring 0, syscall lean", 1.5)
-    assert started is not None
-    assert (started.ring, started.syscall, started.seconds) == (0, "lean", 1.5)
-    assert said_started("GET unilinux: init: ring 0, syscall lean", 1.5) is None
 
 
 def test_an_address_family_that_is_not_there_names_its_symbol() -> None:

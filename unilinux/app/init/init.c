@@ -10,11 +10,14 @@
 #include <asm/resource.h>
 #include <linux/auxvec.h>
 #include <linux/sockios.h>
+#include <linux/uio.h>
 #include <linux/version.h>
 
 #define SETUP_FAILED	125
 #define EXEC_FAILED	126
 #define EXEC_NOT_FOUND	127
+
+#define MOST_WORDS	8	/* of a line */
 
 /* From the kernel's interface; <linux/if.h> itself wants a C library's <sys/socket.h>. */
 #define AF_INET		2
@@ -71,15 +74,27 @@ static const char *error_text(int error)
 	return NULL;
 }
 
+/* Writes a line to the console by one call, since each call is several exits of the machine. */
+static void write_line(const char *const *words)
+{
+	struct iovec parts[MOST_WORDS];
+	int count;
+
+	for (count = 0; count < MOST_WORDS && words[count]; count++) {
+		parts[count].iov_base = (void *)words[count];
+		parts[count].iov_len = strlen(words[count]);
+	}
+	my_syscall3(__NR_writev, 1, parts, count); /* standard output */
+}
+
+#define say(...)	write_line((const char *const []){ "unilinux: ", __VA_ARGS__, "\n", NULL })
+
 /* Says "unilinux: cannot VERB WHAT: why". */
 static void complain(const char *verb, const char *what, int error)
 {
 	const char *text = error_text(error);
 
-	if (text)
-		printf("unilinux: cannot %s %s: %s\n", verb, what, text);
-	else
-		printf("unilinux: cannot %s %s: error %d\n", verb, what, error);
+	say("cannot ", verb, " ", what, text ? ": " : ": error ", text ? text : itoa(error));
 }
 
 /*
@@ -156,7 +171,6 @@ static void loopback_up(void)
 
 /* From the series' arch/x86/include/uapi/asm/hwcap2.h: what the kernel tells each program. */
 #define HWCAP2_UNILINUX_GATE	(1UL << 30)
-#define HWCAP2_UNILINUX_LEAN	(1UL << 28)
 
 static unsigned long kernel_features(char **envp)
 {
@@ -174,24 +188,6 @@ static unsigned long kernel_features(char **envp)
 	(void)envp;
 	return getauxval(AT_HWCAP2);
 #endif
-}
-
-/* How the application enters the kernel: its C library decides, if the kernel has what that takes. */
-static const char *current_entry(char **envp)
-{
-	unsigned long hwcap2 = kernel_features(envp);
-
-	if (!PLAN_GATE || !(hwcap2 & HWCAP2_UNILINUX_GATE))
-		return "trap";
-	return hwcap2 & HWCAP2_UNILINUX_LEAN ? "lean" : "gate";
-}
-
-static int current_ring(void)
-{
-	unsigned int cs;
-
-	asm("mov %%cs, %0" : "=r"(cs));
-	return cs & 3;
 }
 
 /*
@@ -221,7 +217,6 @@ int main(int argc, char **argv, char **envp)
 	(void)argv;
 	prepare_files();
 	take_terminal();
-	printf("unilinux: init: ring %d, syscall %s\n", current_ring(), current_entry(envp));
 	set_hostname();
 	limit_open_files();
 	if (PLAN_NETWORK)
@@ -230,7 +225,7 @@ int main(int argc, char **argv, char **envp)
 		complain("enter", PLAN_CWD, errno);
 		return SETUP_FAILED;
 	}
-	printf("unilinux: starting %s\n", plan_argv[0]);
+	say("starting ", plan_argv[0]);
 	error = become_application(envp);
 	complain("execute", plan_argv[0], error);
 	return error == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;

@@ -12,7 +12,7 @@ from unilinux.measure.calls.runs import CallRun, call_costs, read_calls
 
 SOURCE = Path(__file__).parents[4] / "apps" / "ladder" / "ladder.c"
 LINES = (
-    "unilinux: init: ring 0, syscall lean",
+    "unilinux: starting /bin/ladder",
     "ladder: ring 0, entry lean",
     *(f"ladder: {call}: {100 * number} calls, {8500 * number} ns" for number, call in enumerate(CALLS, start=1)),
     "ladder: done",
