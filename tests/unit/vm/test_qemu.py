@@ -38,8 +38,8 @@ class Monitor:
         return self.text
 
 
-def words(boot: Boot, accelerator: Accelerator = TCG) -> str:
-    return " ".join(boot_arguments(boot, accelerator, WIRING))
+def words(boot: Boot, accelerator: Accelerator = TCG, *, launched_us: int | None = None) -> str:
+    return " ".join(boot_arguments(boot, accelerator, WIRING, launched_us=launched_us))
 
 
 def test_a_plain_boot_is_told_what_fits_the_accelerator(boot: Boot) -> None:
@@ -65,6 +65,25 @@ def test_counting_takes_one_thread(boot: Boot, asked: dict[str, Any]) -> None:
     two = replace(boot, machine=compose(MachineSpec(cpus=2)))
     assert "tcg,thread=multi" in words(two)
     assert "tcg,thread=single" in words(replace(two, **asked))
+
+
+def test_a_plain_boot_is_told_when_it_is_launched(boot: Boot) -> None:
+    assert " unilinux_launched_us=1764251328123456 " in f"{words(boot, launched_us=1764251328123456)} "
+    assert "unilinux_launched_us" not in words(boot)
+
+
+@pytest.mark.parametrize(
+    ("changes", "accelerator"),
+    [
+        ({"clock": InstructionClock()}, TCG),
+        ({"advised": False}, TCG),
+        ({}, Accelerator(name="kvm", reason="test")),
+    ],
+    ids=["fixed date", "kernel of others", "exact clock of KVM"],
+)
+def test_others_are_told_no_time(boot: Boot, changes: dict[str, Any], accelerator: Accelerator) -> None:
+    one = replace(boot, **changes)
+    assert words(one, accelerator, launched_us=1764251328123456) == words(one, accelerator)
 
 
 def test_commas_in_paths_are_doubled(boot: Boot) -> None:

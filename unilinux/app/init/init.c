@@ -19,6 +19,12 @@
 
 #define MOST_WORDS	8	/* of a line */
 
+/* A word of the kernel's command line, see unilinux/vm/qemu/accelerator.py: when the host launched this machine. */
+#define LAUNCHED_US	"unilinux_launched_us="
+
+#define NS_PER_S	1000000000LL
+#define MOST_BEHIND_NS	(2 * NS_PER_S)
+
 /* From the kernel's interface; <linux/if.h> itself wants a C library's <sys/socket.h>. */
 #define AF_INET		2
 #define SOCK_DGRAM	2
@@ -138,6 +144,43 @@ static void prepare_files(void)
 	}
 }
 
+static long long clock_ns(int clock)
+{
+	struct timespec time = { 0 };
+
+	my_syscall2(__NR_clock_gettime, clock, &time);
+	return time.tv_sec * NS_PER_S + time.tv_nsec;
+}
+
+/*
+ * The clock chip of an emulated machine tells whole seconds, so the clock that the kernel sets by it is
+ * behind. The moment of the launch and what has gone by since the kernel began is a time that is past for
+ * certain: a clock that is behind that gets better by being set to it. One that is behind by more than a
+ * clock chip explains has another date on purpose.
+ *
+ * The kernel hands on words of its command line that it doesn't know, as environment.
+ */
+static void set_clock(char **envp)
+{
+	struct timespec time;
+	long long past, behind;
+	long ret;
+
+	while (*envp && strncmp(*envp, LAUNCHED_US, sizeof(LAUNCHED_US) - 1))
+		envp++;
+	if (!*envp)
+		return;
+	past = atol(*envp + sizeof(LAUNCHED_US) - 1) * 1000 + clock_ns(CLOCK_MONOTONIC);
+	behind = past - clock_ns(CLOCK_REALTIME);
+	if (behind <= 0 || behind >= MOST_BEHIND_NS)
+		return;
+	time.tv_sec = past / NS_PER_S;
+	time.tv_nsec = past % NS_PER_S;
+	ret = my_syscall2(__NR_clock_settime, CLOCK_REALTIME, &time);
+	if (ret < 0)
+		complain("set", "the clock", -ret);
+}
+
 static void set_hostname(void)
 {
 	long ret = my_syscall2(__NR_sethostname, PLAN_HOSTNAME, sizeof(PLAN_HOSTNAME) - 1);
@@ -217,6 +260,7 @@ int main(int argc, char **argv, char **envp)
 	(void)argv;
 	prepare_files();
 	take_terminal();
+	set_clock(envp);
 	set_hostname();
 	limit_open_files();
 	if (PLAN_NETWORK)

@@ -30,8 +30,12 @@ class Accelerator:
         # Told of fast string instructions Linux uses them, and TCG runs those byte by byte.
         return ("-accel", f"tcg,thread={threads}", "-cpu", self.model or "max,-erms")
 
-    def cmdline(self, cpus: int) -> tuple[str, ...]:
-        """Words for the kernel's command line that only fit this accelerator."""
+    def cmdline(self, cpus: int, *, launched_us: int | None = None) -> tuple[str, ...]:
+        """Words for the kernel's command line that only fit this accelerator.
+
+        ``launched_us`` is when the machine is launched, in microseconds since 1970, if the guest
+        shall have the host's date.
+        """
         words: list[str] = []
         if self.name == "tcg" and cpus == 1:
             # TCG has no TSC deadline timer, and to calibrate the local APIC's timer takes
@@ -43,4 +47,8 @@ class Accelerator:
             # agree with timer interrupts, of which QEMU then loses some; its clocks count ticks
             # of 10 ms from then on. It is the host's own counter, which the host found steady.
             words += [f"tsc_early_khz={self.tsc_khz}", "tsc=reliable"]
+        if self.name == "tcg" and launched_us is not None:
+            # The clock chip tells whole seconds. Our init reads this one and sets the clock by it; under
+            # KVM the host tells the guest its exact time.
+            words.append(f"unilinux_launched_us={launched_us}")
         return tuple(words)

@@ -15,14 +15,20 @@ _EXACT_TSC_KHZ = 1_000_000
 _LOGGED = "plugin,trace:memory_region_ops_read,trace:memory_region_ops_write"
 
 
-def boot_arguments(boot: Boot, accelerator: Accelerator, wiring: Wiring) -> tuple[str, ...]:
-    """All arguments of QEMU, without the program's name."""
+def boot_arguments(
+    boot: Boot, accelerator: Accelerator, wiring: Wiring, *, launched_us: int | None = None
+) -> tuple[str, ...]:
+    """All arguments of QEMU, without the program's name.
+
+    ``launched_us`` is the present time, in microseconds since 1970. Without it the guest's clock is as exact
+    as the clock chip, and the arguments are the same at any time; so they are under an instruction clock.
+    """
     cpus = boot.machine.spec.cpus
     if boot.clock is not None:
-        accelerator = replace(accelerator, tsc_khz=_EXACT_TSC_KHZ)
+        accelerator, launched_us = replace(accelerator, tsc_khz=_EXACT_TSC_KHZ), None
     # An instruction clock takes one thread, and a plugin's counts do.
     one_thread = boot.clock is not None or boot.plugin is not None
-    advice = accelerator.cmdline(cpus) if boot.advised else ()
+    advice = accelerator.cmdline(cpus, launched_us=launched_us) if boot.advised else ()
     return (
         *accelerator.arguments(cpus, one_thread=one_thread),
         *_options(boot),

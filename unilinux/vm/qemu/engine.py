@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,8 @@ class NativeQemu:
         with theirs_qmp, theirs_report:
             inherited = (theirs_qmp.fileno(), theirs_report.fileno())
             qmp, report = (f"socket,fd={number}" for number in inherited)
-            argv = (*self._argv(program, boot, Wiring(qmp=qmp, console=_CONSOLE, report=report)), "-S")
+            wiring = Wiring(qmp=qmp, console=_CONSOLE, report=report)
+            argv = (*self._argv(program, boot, wiring, launched_us=time.time_ns() // 1000), "-S")
             try:
                 self._keep_command(boot, argv, self._argv(program, boot, _BY_HAND))
                 return QemuProcess(argv, ours_qmp, ours_report, console, inherited, boot)
@@ -89,8 +91,9 @@ class NativeQemu:
             finally:
                 console.close_far_ends()
 
-    def _argv(self, program: str, boot: Boot, wiring: Wiring) -> tuple[str, ...]:
-        return (program, *(SANDBOX if self.sandboxed else ()), *boot_arguments(boot, self.accelerator, wiring))
+    def _argv(self, program: str, boot: Boot, wiring: Wiring, *, launched_us: int | None = None) -> tuple[str, ...]:
+        words = boot_arguments(boot, self.accelerator, wiring, launched_us=launched_us)
+        return (program, *(SANDBOX if self.sandboxed else ()), *words)
 
     def _keep_command(self, boot: Boot, argv: Sequence[str], by_hand: Sequence[str]) -> None:
         text = (
