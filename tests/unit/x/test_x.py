@@ -19,6 +19,7 @@ REAL = ("cat", "cmp", "cp", "dirname", "flock", "mkdir", "mv", "readlink", "rm",
 PYTHON = """#!/bin/sh
 # A Python whose virtual environments hold a pip that succeeds and a unilinux that tells how it was called.
 here=@BIN@
+if [ "$1" = -P ]; then shift; fi
 case $1 in
     -c) [ -e "$here/no-venv" ] && exit 1; echo "$here/python3" ;;
     -m) case $2 in
@@ -164,6 +165,14 @@ def test_it_finds_its_project_through_links(trial: Trial, tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to("a project/x")
     (tmp_path / "far away" / "link").symlink_to("../link")
     assert trial.call("apps", x=tmp_path / "far away" / "link")[1] == "unilinux apps\n"
+
+
+def test_modules_of_the_folder_where_it_is_called_are_not_run(tmp_path: Path) -> None:
+    for name in ("json", "pathlib", "tarfile", "grp", "invoke", "unilinux"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('somebody else runs')\n")
+    command = [PROJECT / "x", "build", "--app", "absent", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["error"]["kind"] == "usage", done.stderr
 
 
 def test_a_changed_lock_or_a_moved_project_sets_up_again(trial: Trial, tmp_path: Path) -> None:
