@@ -26,7 +26,9 @@ class Choice:
     """
 
     app: Annotated[str, "the application: a folder of apps/ (./x apps lists them)"]
-    profile: Annotated[str, "the kind of kernel (./x profiles lists them); the application says which is usual"] = ""
+    profile: Annotated[
+        str, "the kind of kernel: ./x profiles lists them, or a PATH.toml; the application says which is usual"
+    ] = ""
     ring: Annotated[str, "0 or 3: the privilege ring of the application's code; the profile says which is usual"] = ""
     syscall: Annotated[
         str, "trap, gate or lean: how the application enters the kernel; the profile says which is usual"

@@ -43,6 +43,7 @@ def recorded_plan(record: Mapping[str, Any], folder: Path) -> Plan:
         raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
     profile = Profile(
         name=name,
+        option=name,
         summary="",
         chain=(name,),
         layer=Layer(name=name, wishes=()),

@@ -109,7 +109,7 @@ class Plan:
     def command_to(self, task: str) -> str:
         """The command that does something with just this image, quoted for a shell."""
         options = [word for choice in self._unusual for word in (choice.option, choice.value)]
-        return shlex.join(("./x", task, "--app", self.app.manifest.name, "--profile", self.profile.name, *options))
+        return shlex.join(("./x", task, "--app", self.app.manifest.name, "--profile", self.profile.option, *options))
 
     def forwarding(self, ports: tuple[int, ...]) -> Plan:
         """The same plan with a free port of the host in front of each of these."""

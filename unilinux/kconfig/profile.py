@@ -25,7 +25,10 @@ SLUB_TINY = "n"                 # why
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +37,9 @@ from unilinux.core.errors import ManifestError, UsageError
 from unilinux.core.suggest import suggestion, unknown
 from unilinux.kconfig.table import wishes_from_table
 from unilinux.kconfig.wish import Layer
+
+_SUFFIX = ".toml"
+_NAME = r"[a-z][a-z0-9-]*"
 
 
 class MachineDefaults(Model):
@@ -128,10 +134,12 @@ class Profile:
 
     ``chain`` names them, itself last. ``cmdline``, ``machine`` and ``entry`` are
     joined along the chain; ``layer`` stands on the extended profile's layer, and has
-    the wishes for every kernel (:meth:`Layer.on`).
+    the wishes for every kernel (:meth:`Layer.on`). ``option`` is what ``--profile`` names it by:
+    its name, or its file if that is the user's own.
     """
 
     name: str
+    option: str
     summary: str
     chain: tuple[str, ...]
     layer: Layer
@@ -142,35 +150,49 @@ class Profile:
 
 def profile_names(folder: Path) -> tuple[str, ...]:
     """The names of all profiles in a folder, sorted."""
-    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+    return tuple(sorted(path.stem for path in folder.glob(f"*{_SUFFIX}")))
 
 
 def read_profile(folder: Path, name: str, *, root: Path) -> Profile:
-    """Read ``NAME.toml`` and all that it extends.
+    """Read a profile and all that it extends.
 
-    Origins name the files relative to ``root`` (the project), so that the same
-    project in another folder gives the same values.
-
-    :raise UsageError: there is no profile of that name.
+    :param name: that of a profile in ``folder``, or the path of a file, ``PATH/NAME.toml``. Such a
+        profile extends those beside it and those in ``folder``.
+    :param root: the project; origins name files relative to it, so that the same project in another
+        folder gives the same values.
+    :raise UsageError: there is no such profile, or the file's name is no new name of a profile.
     :raise ManifestError: a file that is malformed, extends an unknown profile, or itself.
     """
-    if name not in profile_names(folder):
-        raise UsageError(unknown("profile", name, profile_names(folder)))
-    return _read(folder, name, root, ())
+    if not name.endswith(_SUFFIX):
+        if name not in profile_names(folder):
+            hint = f"a profile of your own is named by its file: --profile PATH/NAME{_SUFFIX}"
+            raise UsageError(unknown("profile", name, profile_names(folder)), hint=hint)
+        return _read((folder,), name, root, ())
+    file = Path(os.path.abspath(name))
+    if file.parent == folder:
+        return read_profile(folder, file.stem, root=root)
+    if not file.is_file():
+        raise UsageError(f"there is no file {name}", hint="./x profiles   lists the profiles that have a name")
+    if not re.fullmatch(_NAME, file.stem):
+        raise UsageError(f"{name}: a profile's name has small letters, digits and '-': images are named after it")
+    if file.stem in profile_names(folder):
+        raise UsageError(f"{name}: there is a profile {file.stem} in {folder}; give the file another name")
+    return replace(_read((file.parent, folder), file.stem, root, ()), option=_shown(file, root))
 
 
-def _read(folder: Path, name: str, root: Path, below: tuple[str, ...]) -> Profile:
-    path = folder / f"{name}.toml"
+def _read(folders: Sequence[Path], name: str, root: Path, below: tuple[str, ...]) -> Profile:
+    path = next(path for folder in folders if (path := folder / f"{name}{_SUFFIX}").is_file())
     document = read_document(path, ProfileDocument)
-    file = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    file = _shown(path, root)
     text = path.read_text(encoding="utf-8")
     parent = None
     if document.extends is not None:
-        _check_parent(folder, document.extends, (*below, name), f"{file}:{key_lines(text)['extends']}: extends")
-        parent = _read(folder, document.extends, root, (*below, name))
+        _check_parent(folders, document.extends, (*below, name), f"{file}:{key_lines(text)['extends']}: extends")
+        parent = _read(folders, document.extends, root, (*below, name))
     wishes = wishes_from_table(file, text, document.kernel)
     return Profile(
         name=name,
+        option=name,
         summary=document.summary,
         chain=(*(parent.chain if parent else ()), name),
         layer=Layer(name=f"profile {name}", wishes=wishes, base=parent.layer if parent else None),
@@ -180,10 +202,15 @@ def _read(folder: Path, name: str, root: Path, below: tuple[str, ...]) -> Profil
     )
 
 
-def _check_parent(folder: Path, parent: str, chain: tuple[str, ...], where: str) -> None:
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _check_parent(folders: Sequence[Path], parent: str, chain: tuple[str, ...], where: str) -> None:
     if parent in chain:
         circle = " -> ".join((*chain[chain.index(parent) :], parent))
         raise ManifestError(f"{where}: profiles extend each other in a circle: {circle}")
-    if parent not in profile_names(folder):
-        guess = suggestion(parent, profile_names(folder)) or f" (known: {', '.join(profile_names(folder))})"
+    known = tuple(sorted({name for folder in folders for name in profile_names(folder)}))
+    if parent not in known:
+        guess = suggestion(parent, known) or f" (known: {', '.join(known)})"
         raise ManifestError(f"{where}: there is no profile {parent!r}{guess}")

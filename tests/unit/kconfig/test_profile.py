@@ -60,6 +60,39 @@ def test_unknown_profile_has_a_suggestion(write: Writer) -> None:
         read_profile(folder, "sever", root=folder)
 
 
+def test_a_file_from_anywhere_extends_what_is_beside_it_and_what_has_a_name(write: Writer, tmp_path: Path) -> None:
+    folder = write("low", 'schema = 1\nsummary = "low"\n')
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "middle.toml").write_text('schema = 1\nsummary = "middle"\nextends = "low"\n[machine]\ncpus = 2\n')
+    (mine / "high.toml").write_text('schema = 1\nsummary = "high"\nextends = "middle"\n[kernel]\nNET = "y"\n')
+    profile = read_profile(folder, str(mine / "high.toml"), root=tmp_path)
+    assert (profile.name, profile.option, profile.chain) == ("high", "mine/high.toml", ("low", "middle", "high"))
+    assert profile.machine == MachineDefaults(cpus=2)
+    assert [wish.origin for wish in profile.layer.wishes] == [Origin("mine/high.toml", 5)]
+    elsewhere = read_profile(folder, str(mine / "high.toml"), root=folder)
+    assert elsewhere.option == f"{mine}/high.toml"
+    assert read_profile(folder, str(folder / "low.toml"), root=tmp_path).option == "low"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("absent.toml", "there is no file .*absent.toml"),
+        ("low.toml", "there is a profile low in .*; give the file another name"),
+        ("My Profile.toml", "a profile's name has small letters"),
+    ],
+)
+def test_a_file_that_cannot_be_a_profile(write: Writer, tmp_path: Path, name: str, problem: str) -> None:
+    folder = write("low", 'schema = 1\nsummary = "low"\n')
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for other in ("low.toml", "My Profile.toml"):
+        (mine / other).write_text('schema = 1\nsummary = "mine"\n')
+    with pytest.raises(UsageError, match=problem):
+        read_profile(folder, str(mine / name), root=tmp_path)
+
+
 def test_unknown_parent_names_the_line(write: Writer, tmp_path: Path) -> None:
     write("tiny", 'schema = 1\nsummary = "s"\n')
     folder = write("net", 'schema = 1\nsummary = "s"\nextends = "tini"\n')
