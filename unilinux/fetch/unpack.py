@@ -38,11 +38,7 @@ def unpack(archive: Path, target: Path, *, log: Path | None = None, hint: str | 
             try:
                 run([*argv, "--file", archive, "--directory", beside], log=log)
             except CommandError as error:
-                raise DownloadError(
-                    f"cannot unpack {archive}",
-                    details=error.tail,
-                    hint=hint or f"it may be damaged: rm {archive}   and run the same command again",
-                ) from error
+                raise _damaged(archive, error, hint) from error
             inside = list(beside.iterdir())
             whole = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else beside
             whole.chmod(0o755)
@@ -59,8 +55,9 @@ def unpack_package(package: Path, target: Path, *, log: Path | None = None) -> N
     try:
         run(["dpkg-deb", "--extract", package, target], log=log)
     except CommandError as error:
-        raise DownloadError(
-            f"cannot unpack {package}",
-            details=error.tail,
-            hint=f"it may be damaged: rm {package}   and run the same command again",
-        ) from error
+        raise _damaged(package, error) from error
+
+
+def _damaged(file: Path, error: CommandError, hint: str | None = None) -> DownloadError:
+    again = f"it may be damaged: rm {file}   and run the same command again"
+    return DownloadError(f"cannot unpack {file}", details=error.tail, hint=hint or again)

@@ -158,8 +158,9 @@ def _profiles() -> str:
     return _page(
         "Reference of profiles",
         "`configs/profiles/NAME.toml` says what kind of kernel and machine an application gets. `./x profiles` "
-        "lists them; a manifest names the one that is used unless `--profile` names another. `--profile PATH/NAME.toml` "
-        "takes a file from anywhere; it may extend those beside it, too. Most new profiles extend one that is there.",
+        "lists them; a manifest names the one that is used unless `--profile` names another. `--profile "
+        "PATH/NAME.toml` takes a file from anywhere; it may extend those beside it, too. Most new profiles extend one "
+        "that is there.",
         [
             _section("Top level", ProfileDocument),
             _section("`[machine]`", MachineDefaults),

@@ -10,27 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from unilinux.core.events import Event, Note, Progress, StepFinished
+from tests.unit.recorder import Recorder
+from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher
-
-
-@dataclass
-class Recorder:
-    """A sink that keeps all events."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-    @property
-    def notes(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Note)]
-
-    @property
-    def cached(self) -> list[bool]:
-        return [event.cached for event in self.events if isinstance(event, StepFinished)]
 
 
 @dataclass

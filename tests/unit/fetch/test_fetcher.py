@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.fetch.conftest import Archive, Recorder
+from tests.unit.fetch.conftest import Archive
+from tests.unit.recorder import Recorder
 from unilinux.core.errors import DownloadError, HostError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.eviction import evict

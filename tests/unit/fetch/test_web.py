@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.fetch.conftest import Recorder
+from tests.unit.recorder import Recorder
 from unilinux.core.errors import DownloadError
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
