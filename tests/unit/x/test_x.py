@@ -170,7 +170,7 @@ def test_it_finds_its_project_through_links(trial: Trial, tmp_path: Path) -> Non
 def test_modules_of_the_folder_where_it_is_called_are_not_run(tmp_path: Path) -> None:
     for name in ("json", "pathlib", "tarfile", "grp", "invoke", "unilinux"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('somebody else runs')\n")
-    command = [PROJECT / "x", "build", "--app", "absent", "--json"]
+    command = [f"{PROJECT}/x", "build", "--app", "absent", "--json"]
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60)
     assert json.loads(done.stdout)["error"]["kind"] == "usage", done.stderr
 
