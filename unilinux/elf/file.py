@@ -26,11 +26,13 @@ MAGIC = b"\x7fELF"
 
 _IDENT_64_LITTLE = MAGIC + b"\x02\x01"
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")  # Elf64_Ehdr
+HEADER_SIZE = _HEADER.size
 _SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
 _KINDS = {1: "ET_REL", 2: "ET_EXEC", 3: "ET_DYN", 4: "ET_CORE"}
 _MACHINES = {3: "EM_386", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
 _SEGMENTS = {0: "PT_NULL", 1: "PT_LOAD", 2: "PT_DYNAMIC", 3: "PT_INTERP", 4: "PT_NOTE", 7: "PT_TLS"}
 _EXECUTABLE, _ALLOCATED = 0x4, 0x2  # SHF_EXECINSTR, SHF_ALLOC
+_RUNS = 0x1  # PF_X
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 _RELOCATION = struct.Struct("<QQq")  # Elf64_Rela
 _NOTE = struct.Struct("<III")  # Elf64_Nhdr
@@ -40,13 +42,18 @@ _FIRST_RESERVED = 0xFF00  # SHN_LORESERVE: from here on no numbers of sections
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of the file that is loaded to ``address`` (virtual); its ``size_bytes`` in memory may be more."""
+    """A part of the file that is loaded to ``address`` (virtual); its ``size_bytes`` in memory may be more.
+
+    ``offset`` is where in the file it is.
+    """
 
     address: int
     content: bytes | memoryview
     kind: str = "PT_LOAD"
     physical: int = 0
     size_bytes: int = 0
+    offset: int = 0
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ class Elf:
     def __init__(self, path: Path, data: bytes) -> None:
         """Use :func:`read_elf`."""
         self.path = path
-        self._data = data
+        self.content = self._data = data
         if len(data) < _HEADER.size:
             raise BuildError(f"{path} is cut short")
         fields = _HEADER.unpack_from(data)
@@ -123,11 +130,11 @@ class Elf:
         table, size, count = self._segments
         found = []
         for number in range(count):
-            kind, _, offset, address, physical, in_file, in_memory, _ = _SEGMENT.unpack_from(
+            kind, flags, offset, address, physical, in_file, in_memory, _ = _SEGMENT.unpack_from(
                 self._data, table + number * size
             )
-            content = self._view(offset, in_file)
-            found.append(Segment(address, content, _SEGMENTS.get(kind, f"PT_{kind:#x}"), physical, in_memory))
+            content, name = self._view(offset, in_file), _SEGMENTS.get(kind, f"PT_{kind:#x}")
+            found.append(Segment(address, content, name, physical, in_memory, offset, bool(flags & _RUNS)))
         return tuple(found)
 
     @property
@@ -169,7 +176,12 @@ class Elf:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """The symbols of ``.symtab``; none in a stripped file."""
-        return tuple(self._symbols())
+        return tuple(self._symbols(".symtab", ".strtab"))
+
+    @cached_property
+    def dynamic_symbols(self) -> tuple[Symbol, ...]:
+        """The symbols of ``.dynsym``, by which files are linked with each other when they are started."""
+        return tuple(self._symbols(".dynsym", ".dynstr"))
 
     @cached_property
     def relative_addends(self) -> tuple[int, ...]:
@@ -180,6 +192,16 @@ class Elf:
             if section.kind == "SHT_RELA" and section.allocated
             for _, info, addend in _RELOCATION.iter_unpack(_whole(section.content, _RELOCATION))
             if info & 0xFFFFFFFF in _RELATIVE
+        )
+
+    @cached_property
+    def relocated(self) -> frozenset[int]:
+        """Addresses that the file's relocations will change, relative to where it is loaded."""
+        return frozenset(
+            place
+            for section in self.sections
+            if section.kind == "SHT_RELA" and section.allocated
+            for place, _, _ in _RELOCATION.iter_unpack(_whole(section.content, _RELOCATION))
         )
 
     @property
@@ -210,8 +232,8 @@ class Elf:
             content=self._view(section["sh_offset"], 0 if kind in ("SHT_NOBITS", "SHT_NULL") else size),
         )
 
-    def _symbols(self) -> Iterator[Symbol]:
-        table, names = self.section(".symtab"), self.section(".strtab")
+    def _symbols(self, table_name: str, names_name: str) -> Iterator[Symbol]:
+        table, names = self.section(table_name), self.section(names_name)
         if table is None or names is None:
             return
         text = bytes(names.content)

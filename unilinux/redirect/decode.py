@@ -132,6 +132,61 @@ class Effect:
     writes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruction:
+    """An instruction with all that must be known to let it run elsewhere.
+
+    ``reads_flags`` and ``writes_flags`` are about the status flags. ``relative_at`` is where in its bytes there is
+    a displacement from the program counter, of four bytes; None: it has no such operand in memory.
+    """
+
+    address: int
+    size: int
+    effect: Effect
+    reads_flags: bool
+    writes_flags: bool
+    relative_at: int | None
+
+    @property
+    def mnemonic(self) -> str:
+        """Its name, without prefixes that change nothing."""
+        return self.effect.mnemonic
+
+    @property
+    def operands(self) -> tuple[Operand, ...]:
+        """Its operands; addresses that are told relative to itself are absolute here."""
+        return self.effect.operands
+
+    @property
+    def end(self) -> int:
+        """The address behind it."""
+        return self.address + self.size
+
+    @property
+    def transfer(self) -> Transfer:
+        """Where control goes."""
+        return transfer(self.mnemonic)
+
+    @property
+    def target(self) -> int | None:
+        """Where a direct jump or call goes."""
+        direct = (self.transfer.jumps or self.transfer.calls) and len(self.operands) == 1
+        return self.operands[0] if direct and isinstance(self.operands[0], int) else None
+
+    @property
+    def enters(self) -> bool:
+        """Whether it is a system call that comes back: SYSCALL, or a call of the gate or jump to it."""
+        operand = self.operands[0] if self.operands else None
+        constant = isinstance(operand, Memory) and operand.base is None
+        gate = isinstance(operand, Memory) and constant and GATE <= operand.displacement & MASK_64 < GATE_ENDS
+        return self.mnemonic == "syscall" or (gate and self.mnemonic in ("call", "jmp"))
+
+    @property
+    def ends_block(self) -> bool:
+        """Whether what stands behind it is not what runs next."""
+        return self.transfer.ends and not self.enters
+
+
 def words(code: bytes, address: int) -> Iterator[tuple[int, int, str, str]]:
     """Decode as text until the end, or until bytes that are no instruction: address, size, mnemonic and operands."""
     return cast("Iterator[tuple[int, int, str, str]]", _text_decoder().disasm_lite(code, address))
@@ -149,13 +204,48 @@ def effect(code: bytes, address: int) -> Effect:
     """
     from capstone import x86
 
-    decoded = next(_decoder().disasm(code, address, 1))
+    return _effect(next(_decoder().disasm(code, address, 1)), x86)
+
+
+def instructions(code: bytes, address: int) -> Iterator[Instruction]:
+    """Decode in full until the end, or until bytes that are no instruction."""
+    from capstone import x86
+
+    tested, modified = _flag_bits(x86)
+    for decoded in _decoder().disasm(code, address):
+        memory = [operand.mem for operand in decoded.operands if operand.type == x86.X86_OP_MEM]
+        relative = any(operand.base == x86.X86_REG_RIP for operand in memory)
+        yield Instruction(
+            address=decoded.address,
+            size=decoded.size,
+            effect=_effect(decoded, x86),
+            reads_flags=decoded.mnemonic in _PUSHES_FLAGS or _has_flags(decoded, tested, x86),
+            writes_flags=_has_flags(decoded, modified, x86),
+            relative_at=decoded.disp_offset if relative else None,
+        )
+
+
+def _effect(decoded: capstone.CsInsn, x86: ModuleType) -> Effect:
     _, written = decoded.regs_access()
     return Effect(
         mnemonic=decoded.mnemonic.removeprefix("notrack ").removeprefix("bnd "),
         operands=tuple(_operand(decoded, operand, x86) for operand in decoded.operands),
         writes=frozenset(name for register in written if (name := _whole(decoded.reg_name(register)))),
     )
+
+
+def _has_flags(decoded: capstone.CsInsn, bits: int, x86: ModuleType) -> bool:
+    """Whether it does that to flags. Of instructions of the FPU the disassembler tells other ones in the same place."""
+    return bool(decoded.eflags & bits) and x86.X86_GRP_FPU not in decoded.groups
+
+
+@cache
+def _flag_bits(x86: ModuleType) -> tuple[int, int]:
+    """The bits by which the disassembler says that a status flag is read, and that it is written."""
+    status = ("_OF", "_SF", "_ZF", "_AF", "_PF", "_CF")
+    names = [name for name in dir(x86) if name.startswith("X86_EFLAGS_") and name.endswith(status)]
+    tested = sum(getattr(x86, name) for name in names if "_TEST_" in name)
+    return tested, sum(getattr(x86, name) for name in names if "_TEST_" not in name and "_PRIOR_" not in name)
 
 
 @cache
@@ -202,5 +292,6 @@ def _parts() -> Iterator[tuple[str, str]]:
         yield from ((part, name) for part in (name, f"{name}d", f"{name}w", f"{name}b"))
 
 
+_PUSHES_FLAGS = frozenset({"pushfq", "pushf", "lahf"})
 _WHOLE = dict(_parts())
 _HIGH = frozenset({"ah", "bh", "ch", "dh"})

@@ -102,7 +102,7 @@ def _read(elf: Elf, name: str) -> Program:
         name=name,
         entry=elf.entry,
         functions=tuple(functions),
-        pointers=frozenset(_pointers(elf)),
+        pointers=frozenset(pointers_of(elf)),
         named=bool(symbols),
         dynamic=elf.interpreter is not None,
         unnamed_code=tuple(unnamed),
@@ -152,8 +152,8 @@ def _divide(
     return functions, unnamed
 
 
-def _pointers(elf: Elf) -> Iterator[int]:
-    """Each word of the data, and what relocations will write there."""
+def pointers_of(elf: Elf) -> Iterator[int]:
+    """What could be pointers: each word of the data, and what relocations will write there."""
     yield from elf.relative_addends
     for section in elf.sections:
         if section.allocated and not section.executable and section.kind in _DATA:
