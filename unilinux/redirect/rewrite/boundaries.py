@@ -10,8 +10,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from unilinux.elf.file import Elf
+from unilinux.elf.file import Elf, Symbol
 from unilinux.elf.frames import Frame
+from unilinux.elf.golang import go_symbols
 from unilinux.redirect.program import Function
 
 _UNTYPED, _FUNCTION, _INDIRECT = 0, 2, 10  # STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC
@@ -40,7 +41,7 @@ def executable(elf: Elf) -> tuple[tuple[int, bytes], ...]:
 def labels(elf: Elf) -> dict[int, str]:
     """The names of addresses in the code: of several, one of a function, and the plainest."""
     best: dict[int, tuple[bool, bool, int, str]] = {}
-    for symbol in (*elf.symbols, *elf.dynamic_symbols):
+    for symbol in _symbols(elf):
         if symbol.section is None or symbol.kind not in (_UNTYPED, _FUNCTION, _INDIRECT) or not symbol.name:
             continue
         typed, plain = symbol.kind != _UNTYPED, -len(symbol.name) - symbol.name.count("_") * 100
@@ -65,8 +66,13 @@ def functions_of(elf: Elf, frames: Sequence[Frame]) -> tuple[Function, ...]:
     return tuple(found)
 
 
+def _symbols(elf: Elf) -> tuple[Symbol, ...]:
+    own = elf.symbols or go_symbols(elf)
+    return (*own, *elf.dynamic_symbols)
+
+
 def _of_symbols(elf: Elf, names: dict[int, str]) -> Iterator[_Known]:
-    for symbol in (*elf.symbols, *elf.dynamic_symbols):
+    for symbol in _symbols(elf):
         if symbol.kind in (_FUNCTION, _INDIRECT) and symbol.section is not None and symbol.size_bytes:
             yield _Known(symbol.address, symbol.address + symbol.size_bytes, names.get(symbol.address, symbol.name))
 

@@ -12,7 +12,8 @@ from unilinux.core.errors import BuildError
 from unilinux.elf.extension import Edit, code_address, extended
 from unilinux.elf.file import Elf, Note, parse_elf
 from unilinux.elf.frames import frames
-from unilinux.redirect.decode import instructions
+from unilinux.elf.golang import is_go
+from unilinux.redirect.decode import instructions, words
 from unilinux.redirect.program import Function
 from unilinux.redirect.rewrite.boundaries import functions_of
 from unilinux.redirect.rewrite.halt import Halt, replaced
@@ -28,14 +29,11 @@ from unilinux.redirect.rewrite.report import (
 )
 from unilinux.redirect.rewrite.targets import Survey, jump_tables, survey
 from unilinux.redirect.rewrite.trampoline import call_edit, jump_edit, trampoline
-from unilinux.redirect.rewrite.treatment import Call, Jump, Surroundings, Trap, choose, shape_of
+from unilinux.redirect.rewrite.treatment import Call, Jump, Shape, Surroundings, Trap, choose, shape_of
 from unilinux.redirect.rewrite.verification import verify
 
 _OWNER, _REWRITTEN = "UniLinux", 1
 """Of the note by which a rewritten file is known."""
-
-# Goroutines have small stacks, and Go's linker has counted what is left of them.
-_GO_SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", ".note.go.buildid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,9 @@ def _earlier_counts(elf: Elf) -> Counts:
 
 def _plan(changes: _Changes, elf: Elf, function: Function, seen: Survey, following: bytes) -> None:
     """Decide on all of one function."""
+    if function.address in seen.uneven:
+        changes.sites += _unread(function)
+        return
     code = tuple(instructions(function.code, function.address))
     around = Surroundings(
         function=function,
@@ -127,23 +128,35 @@ def _plan(changes: _Changes, elf: Elf, function: Function, seen: Survey, followi
         survey=seen,
         tables=jump_tables(elf, function, code),
         relocated=frozenset(place for place in elf.relocated if function.address - 8 < place < function.end),
-        spends_stack=not any(elf.section(name) for name in _GO_SECTIONS),
+        spends_stack=not is_go(elf),  # goroutines have small stacks, of which Go's linker counts each byte
     )
-    uneven = function.address in seen.uneven
     for index, one in enumerate(code):
         if one.mnemonic == "syscall":
-            changes.sites.append(_treated(changes, around, index, uneven=uneven))
-        elif one.mnemonic == "hlt" and not uneven:
+            changes.sites.append(_treated(changes, around, index))
+        elif one.mnemonic == "hlt":
             rest = function.code[one.end - function.address :]
             crash, edit = replaced(one.address, rest or following, in_function=bool(rest), leads_to=around.leads_to)
             changes.halts.append(Halt(function.name, one.address, crash))
             changes.edits.append(edit)
 
 
-def _treated(changes: _Changes, around: Surroundings, index: int, *, uneven: bool) -> RewrittenSite:
+def _unread(function: Function) -> Iterator[RewrittenSite]:
+    for address, _, mnemonic, _ in words(function.code, function.address):
+        if mnemonic == "syscall":
+            yield RewrittenSite(
+                function=function.name,
+                address=address,
+                shape=Shape.UNKNOWN,
+                number=None,
+                treatment=TRAP,
+                why="the code around it can't be read as instructions to the end",
+            )
+
+
+def _treated(changes: _Changes, around: Surroundings, index: int) -> RewrittenSite:
     """Decide on one system call, and note what is to be done."""
     shape, number = shape_of(around, index)
-    chosen = Trap("the code around it can't be read as instructions to the end") if uneven else choose(around, index)
+    chosen = choose(around, index)
     if isinstance(chosen, Call):
         changes.calls.append(chosen)
         changes.edits.append(call_edit(chosen))
