@@ -7,7 +7,7 @@ below the stack pointer, so it is only chosen where that can't matter.
 The **jump** takes five bytes *before* the SYSCALL, whose instructions run elsewhere, and comes back behind it.
 The SYSCALL stays, as the place to which the kernel goes back for a call that a signal has interrupted: a
 handler then finds the program counter where it always was, and unwinders know the function. Where there is no
-room before, the five bytes are the SYSCALL and what follows.
+room before, or other code leads to the SYSCALL, the five bytes are the SYSCALL and what follows.
 """
 
 from __future__ import annotations
@@ -174,9 +174,11 @@ def choose(around: Surroundings, index: int) -> Treatment:
     why = _forbidden(around, index, number)
     if why:
         return Trap(why)
-    found = (
-        _call(around, index, shape, number) or _jump_before(around, index) or _jump_over(around, index)
-    )  # in the order of what they cost
+    # In the order of what they cost; but what leads to the SYSCALL itself is only met at the SYSCALL.
+    jumps = (_jump_before, _jump_over)
+    if around.leads_to(around.code[index].address):
+        jumps = (_jump_over, _jump_before)
+    found = _call(around, index, shape, number) or jumps[0](around, index) or jumps[1](around, index)
     if found is None:
         return Trap("there is no room for a jump that no other code leads into")
     around.taken_until = found.address + len(found.old)

@@ -43,10 +43,9 @@ def _same_but_for(before: Elf, after: Elf, edits: Iterable[Edit]) -> None:
         # The file's own header tells where its tables are.
         header = HEADER_SIZE if old.offset == 0 else 0
         expected[:header] = new.content[:header]
-        if (old.address, old.size_bytes, expected) != (new.address, new.size_bytes, new.content):
-            raise BuildError(
-                f"{after.path}: rewriting it changed more than it should, in the segment at {old.address:#x}"
-            )
+        moved = (old.address, old.size_bytes) != (new.address, new.size_bytes)
+        if moved or expected != bytearray(new.content):
+            raise BuildError(f"{after.path}: more was changed than should be, in the segment at {old.address:#x}")
 
 
 def _verify_call(elf: Elf, call: Call) -> None:
