@@ -66,8 +66,8 @@ class File(Model):
     syscall: Literal["trap"] | None = Field(
         default=None,
         description=(
-            "`trap` for a built program that wasn't linked by `$CC`: it makes its system calls by the SYSCALL "
-            "instruction, whatever `--syscall` says"
+            "`trap` for a program that makes its system calls by the SYSCALL instruction, whatever `--syscall` says: "
+            "it isn't rewritten, and needn't be linked by `$CC` if it is built"
         ),
         examples=["trap"],
     )
@@ -95,8 +95,8 @@ class File(Model):
             raise ValueError(f"{self.path} is a symlink: it has no mode of its own")
         if self.path == "/" and not self.may_be_folder:
             raise ValueError("/ is a folder: it can only be filled with one that comes from build, source or local")
-        if self.syscall is not None and self.build is None:
-            raise ValueError(f"{self.path} doesn't come from the build: only built programs have a choice of syscall")
+        if self.syscall is not None and not self.may_be_folder:
+            raise ValueError(f"{self.path} is no program: only programs have a choice of syscall")
         return self
 
     @property

@@ -109,7 +109,7 @@ class Manifest(Model):
     def _file_problems(self) -> list[str]:
         paths = [file.path for file in self.files]
         problems = [f"files: {path} is given twice" for path, count in Counter(paths).items() if count > 1]
-        if self._holder(self.run.argv[0]) is None:
+        if self.holder(self.run.argv[0]) is None:
             problems.append(f"run.argv: {self.run.argv[0]} is not among the files")
         built = [file.path for file in self.files if file.build is not None]
         if self.build is not None and not built:
@@ -138,11 +138,11 @@ class Manifest(Model):
     @property
     def main(self) -> File:
         """The entry of the file that init starts, or of a folder that it is in."""
-        found = self._holder(self.run.argv[0])
+        found = self.holder(self.run.argv[0])
         assert found is not None  # checked when the manifest was read
         return found
 
-    def _holder(self, path: str) -> File | None:
+    def holder(self, path: str) -> File | None:
         """The nearest entry that can hold a path: that of the file itself, or of a folder of files above it."""
         above = [path, *(str(parent) for parent in PurePosixPath(path).parents)]
         by_path = {file.path: file for file in self.files if file.path == path or file.may_be_folder}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unilinux.app.built import Built
@@ -53,17 +54,29 @@ class Inspection:
         }
 
 
-def inspect(rootfs: Tree, built: Output, entry: Entry, *, refuse: bool, store: Store, progress: Progress) -> Inspection:
+def inspect(
+    rootfs: Tree,
+    built: Output,
+    entry: Entry,
+    *,
+    refuse: bool,
+    replaced: Mapping[str, frozenset[int]] = MappingProxyType({}),
+    store: Store,
+    progress: Progress,
+) -> Inspection:
     """Look into the image's programs, as far as ``entry`` makes that matter.
 
     :param built: the application's build, which has its programs with their symbols.
     :param refuse: privileged instructions in an application for ring 0 are an error, not a warning.
+    :param replaced: addresses of instructions that won't be there any more, by the program's path in the image.
     :raise BuildError: they were found, or the user insists on leaving out system calls
         of a program for which it can't be told which it makes.
     """
     if entry.ring != 0 and entry.kept == "all":
         return Inspection()
-    scans = tuple(_scan(name, path, store) for name, path in _programs(rootfs, built.path))
+    scans = tuple(
+        _scan(name, path, replaced.get(name, frozenset()), store) for name, path in _programs(rootfs, built.path)
+    )
     if entry.ring == 0:
         _judge(scans, refuse=refuse, progress=progress)
     if entry.kept == "all" or not _all_known(scans, insisted=entry.insisted, progress=progress):
@@ -84,10 +97,11 @@ def _programs(rootfs: Tree, built: Path) -> Iterator[tuple[str, Path]]:
             yield entry.path, Built(built).symbols(entry.content)
 
 
-def _scan(name: str, path: Path, store: Store) -> Scan:
+def _scan(name: str, path: Path, replaced: frozenset[int], store: Store) -> Scan:
     scan = scan_program(path, name=name, store=store)
     # The kernel's nolibc puts a HLT behind the call of main() and exit(), where nothing ever comes.
-    return replace(scan, privileged=()) if name == INIT_PATH else scan
+    own = () if name == INIT_PATH else scan.privileged
+    return replace(scan, privileged=tuple(found for found in own if found.address not in replaced))
 
 
 def _judge(scans: Sequence[Scan], *, refuse: bool, progress: Progress) -> None:

@@ -32,6 +32,7 @@ from unilinux.image.inspection import Inspection, inspect, system_call_names
 from unilinux.image.publish import has_bzimage, publish
 from unilinux.image.record import ARTIFACTS, Image, make_record
 from unilinux.image.request import Plan
+from unilinux.image.rewriting import Rewriting, rewrite_files
 from unilinux.kconfig.resolved import Resolved
 from unilinux.kernel.kbuild import compile_objects, install_headers
 from unilinux.kernel.link import BZIMAGE, KernelImage, link_image, make_bzimage
@@ -49,7 +50,8 @@ class Contents:
 
     ``source`` tells where the application came from.
 
-    ``inspection`` is what was seen in its programs, ``system_calls`` names those of the kernel by their numbers.
+    ``inspection`` is what was seen in its programs, ``rewriting`` what became of the system calls of those
+    that others have linked, ``system_calls`` names those of the kernel by their numbers.
     """
 
     source: Mapping[str, str]
@@ -58,6 +60,7 @@ class Contents:
     files: Tree
     cargo: Cargo
     inspection: Inspection
+    rewriting: Rewriting
     system_calls: Mapping[int, str]
 
     @property
@@ -141,11 +144,13 @@ class Pipeline:
             nameserver=plan.machine.target.network.name_server,
         )
         require_startable(rootfs, plan.app.manifest.run.argv[0], plan.app.path)
+        rewriting = rewrite_files(rootfs, plan.app, built=built, entry=plan.entry, store=self.store)
         inspection = inspect(
             rootfs,
             built,
             plan.entry,
             refuse=plan.profile.entry.privileged == "refuse",
+            replaced=rewriting.replaced,
             store=self.store,
             progress=self.store.progress,
         )
@@ -153,9 +158,10 @@ class Pipeline:
             source=materials.facts,
             built=built,
             init=init,
-            files=rootfs,
-            cargo=_require_room(plan, plan.carrier.pack(rootfs, self.store)),
+            files=rewriting.files,
+            cargo=_require_room(plan, plan.carrier.pack(rewriting.files, self.store)),
             inspection=inspection,
+            rewriting=rewriting,
             system_calls=system_call_names(headers.path),
         )
 
@@ -233,6 +239,7 @@ class Pipeline:
             inspection={
                 **contents.inspection.to_json(contents.system_calls),
                 "absent_system_calls": [asdict(one) for one in absent],
+                "rewritten": contents.rewriting.to_json(),
             },
         )
         if variant is not None:

@@ -69,7 +69,7 @@ def test_all_problems_come_at_once_with_lines_and_suggestion(make_app: MakeApp) 
         ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nmode = "644"', "files: /etc/toy.conf: mode: "),
         ("schema = 1", "schema = 2", "app.toml:1: schema: input should be 1"),
         ('[build]\nsteps = ["$CC $CFLAGS -o toy toy.c"]\n', "", "/bin/toy comes from a build, but there is no [build]"),
-        ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nsyscall = "trap"', "only built programs have a choice"),
+        ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nsyscall = "trap"', "only programs have a choice"),
         ('template = "toy.conf.j2"', 'template = "toy.conf.j2"\nowner = "root"', "owner: string should match"),
     ],
 )  # fmt: skip

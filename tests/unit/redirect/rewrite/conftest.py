@@ -25,7 +25,7 @@ def build(tmp_path: Path) -> Build:
             lines.append(line)
         source, binary = tmp_path / "a.S", tmp_path / "a"
         source.write_text("\n".join(lines) + "\n")
-        command = ["gcc", "-nostdlib", *(flags or ("-static", "-no-pie")), "-o", binary, source]
+        command: list[str | Path] = ["gcc", "-nostdlib", *(flags or ("-static", "-no-pie")), "-o", binary, source]
         subprocess.run(command, check=True, capture_output=True)
         return binary
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The image's programs and libraries that others have linked, made to call the gate as those of our tool chain do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unilinux.app.built import TRAP, Built
+from unilinux.app.catalogue import App
+from unilinux.app.files import INIT_PATH
+from unilinux.core.errors import BuildError
+from unilinux.core.store import Output, Store
+from unilinux.core.tree import Entry as TreeEntry
+from unilinux.core.tree import File, Tree
+from unilinux.elf.file import is_elf
+from unilinux.image.entry import Entry
+from unilinux.redirect.rewrite.report import Report
+from unilinux.redirect.rewrite.step import rewrite_file
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """The files with what was rewritten, and what became of each file that had something."""
+
+    files: Tree
+    reports: tuple[Report, ...] = ()
+
+    @property
+    def replaced(self) -> Mapping[str, frozenset[int]]:
+        """Where instructions of a file (by its path in the image) were that only the kernel should execute: HLT."""
+        return {report.file: frozenset(halt.address for halt in report.halts) for report in self.reports}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The part of ``image.json``."""
+        return [
+            {
+                "file": report.file,
+                **report.counts.to_json(),
+                "halts": len(report.halts),
+                "left_because": dict(report.reasons()),
+                "untouched": report.untouched,
+            }
+            for report in self.reports
+        ]
+
+
+def rewrite_files(files: Tree, app: App, *, built: Output, entry: Entry, store: Store) -> Rewriting:
+    """Rewrite what wasn't linked for the gate, if the image's programs call it.
+
+    What is no ELF file of 64 bits, or a damaged one, stays as it is; a note says so.
+    """
+    if not entry.gated:
+        return Rewriting(files)
+    reports: list[Report] = []
+    own = Built(built.path)
+
+    def treated(one: TreeEntry) -> TreeEntry:
+        if not isinstance(one, File) or not _is_foreign(one, app, own, entry):
+            return one
+        assert isinstance(one.content, Path)  # it is foreign only then
+        try:
+            made = rewrite_file(one.content, name=one.path, store=store)
+        except BuildError as error:
+            store.progress.note(f"warning: {one.path} makes its system calls as ever: {error}")
+            return one
+        if made.report.counts.found or made.report.halts or made.report.untouched:
+            reports.append(made.report)
+        return replace(one, content=made.path)
+
+    return Rewriting(Tree.of([treated(one) for one in files.entries]), tuple(reports))
+
+
+def _is_foreign(file: File, app: App, built: Built, entry: Entry) -> bool:
+    """Whether a file is code that our tool chain didn't make."""
+    if not isinstance(file.content, Path) or file.path == INIT_PATH:
+        return False
+    from_build = file.content.is_relative_to(built.folder) and not file.content.is_relative_to(built.source)
+    listed = app.manifest.holder(file.path)
+    asked_not_to = listed is not None and entry.way_of(listed) == TRAP
+    return not from_build and not asked_not_to and is_elf(file.content)
