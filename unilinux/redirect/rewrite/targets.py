@@ -82,7 +82,7 @@ def survey(elf: Elf, functions: Sequence[Function], frames: Iterable[Frame]) -> 
 
 def jump_tables(elf: Elf, function: Function, code: Sequence[Instruction]) -> frozenset[int]:
     """Where tables of distances lead that a function may jump by: those that begin where it takes an address."""
-    if not any(one.jumps and one.target is None for one in code):
+    if not any(one.transfer.jumps and one.target is None for one in code):
         return frozenset()
     tables = {
         operand.displacement

@@ -113,9 +113,9 @@ class Surroundings:
         """The number in RAX at an instruction, if it is set in the run of instructions before."""
         for place in range(index - 1, -1, -1):
             one = self.code[place]
-            if self.leads_to(self.code[place + 1].address) or one.ends_block or one.calls:
+            if self.leads_to(self.code[place + 1].address) or one.ends_block or one.transfer.calls:
                 return None
-            if "rax" in one.writes:
+            if "rax" in one.effect.writes:
                 return _constant(one)
         return None
 
@@ -149,7 +149,7 @@ class Surroundings:
                 total += 8
             elif one.mnemonic == "sub" and one.operands[0] == Register("rsp", 8) and isinstance(one.operands[1], int):
                 return total + one.operands[1]
-            elif one.jumps or one.calls or one.returns or one.mnemonic in ("pop", "syscall"):
+            elif one.transfer.jumps or one.transfer.calls or one.transfer.returns or one.mnemonic in ("pop", "syscall"):
                 break
         return total
 
@@ -264,11 +264,11 @@ def _is_free(around: Surroundings, start: int, end: int) -> bool:
 
 def _may_move(one: Instruction, *, last: bool = False) -> bool:
     """Whether an instruction does the same elsewhere, once its displacement or distance is corrected."""
-    if one.calls or one.enters or one.mnemonic in _NEVER_MOVED:
+    if one.transfer.calls or one.enters or one.mnemonic in _NEVER_MOVED:
         return False
-    if one.jumps:
+    if one.transfer.jumps:
         return one.target is not None and (last or one.mnemonic != "jmp")
-    return last if one.returns else True
+    return last if one.transfer.returns else True
 
 
 def _flags_matter(code: Sequence[Instruction], index: int) -> bool:
@@ -276,7 +276,7 @@ def _flags_matter(code: Sequence[Instruction], index: int) -> bool:
     for one in code[index + 1 : index + 1 + _LOOK_AHEAD]:
         if one.reads_flags:
             return True
-        if one.writes_flags or one.calls or one.returns or one.ends_block or one.enters:
+        if one.writes_flags or one.transfer.calls or one.transfer.returns or one.ends_block or one.enters:
             return False
     return False
 
