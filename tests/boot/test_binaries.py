@@ -17,9 +17,9 @@ from unilinux.core.events import NullSink, Progress
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.fetch.unpack import unpack_package
 
-_VERSION = "1:1.35.0-4+deb12u1+b1"
+BUSYBOX_VERSION = "1:1.35.0-4+deb12u1+b1"
 # Debian's packages: one program linked statically at a fixed address, one dynamically at any address.
-_PACKAGES: Mapping[str, str] = {
+PACKAGES: Mapping[str, str] = {
     "busybox-static": "3d3fdbe91d4660c873e14b092c213fe81c1da6362daa236eb25d0171eb108744",
     "busybox": "4b355fad07d4fe1f5aa282e949281f8dcb7bcdebb023d7e40f4f8fe475e21e29",
 }
@@ -30,9 +30,9 @@ _LINKED: Mapping[str, tuple[str, ...]] = {
     "static-pie": ("-static-pie",),
 }
 _ATTACKS = ("gate", "process")
-_LOADER = Path("/lib64/ld-linux-x86-64.so.2")
+LOADER = Path("/lib64/ld-linux-x86-64.so.2")
 # libgcc_s is what pthread_cancel() loads.
-_LIBRARIES = ("libc.so.6", "libgcc_s.so.1", "libm.so.6", "libresolv.so.2")
+LIBRARIES = ("libc.so.6", "libgcc_s.so.1", "libm.so.6", "libresolv.so.2")
 
 pytestmark = [pytest.mark.boot, pytest.mark.timeout(1800)]
 
@@ -47,7 +47,7 @@ class Ran:
 
 def commands() -> dict[str, str]:
     """The command of each program, by the program's name."""
-    scripts = {name: f"/bin/{name} sh /script {name}" for name in _PACKAGES}
+    scripts = {name: f"/bin/{name} sh /script {name}" for name in PACKAGES}
     attacks = {f"{attack}-{kind}": f"/bin/{attack}-{kind}" for attack in _ATTACKS for kind in _LINKED}
     return {**scripts, **attacks}
 
@@ -74,10 +74,10 @@ def library(name: str) -> Path:
 def guest(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> alone.Guest:
     folder = tmp_path_factory.mktemp("binaries")
     fetcher = Fetcher(workshop.layout, Progress(NullSink()))
-    files = {"/script": alone.GUESTS / "alone/script.sh", **compiled(folder), str(_LOADER): _LOADER.resolve()}
-    files |= {f"/lib/x86_64-linux-gnu/{name}": library(name) for name in _LIBRARIES}
-    for package, sha256 in _PACKAGES.items():
-        unpack_package(fetcher.debian_package(package, _VERSION, sha256).path, folder / package)
+    files = {"/script": alone.GUESTS / "alone/script.sh", **compiled(folder), str(LOADER): LOADER.resolve()}
+    files |= {f"/lib/x86_64-linux-gnu/{name}": library(name) for name in LIBRARIES}
+    for package, sha256 in PACKAGES.items():
+        unpack_package(fetcher.debian_package(package, BUSYBOX_VERSION, sha256).path, folder / package)
         files[f"/bin/{package}"] = folder / package / "bin/busybox"
     return alone.Guest(
         name="launch",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from unilinux.elf.file import Elf, bytes_at
@@ -43,12 +43,12 @@ class Survey:
         return address in self.branches or address in self.taken
 
 
-def survey(elf: Elf, functions: Sequence[Function], frames: Iterable[Frame]) -> Survey:
+def survey(elf: Elf, functions: Sequence[Function], frames: Sequence[Frame]) -> Survey:
     """Look over all code and data of a file.
 
     :raise BuildError: a table of exceptions is damaged.
     """
-    branches: set[int] = {function.address for function in functions} | labels(elf).keys() | {elf.entry}
+    branches = {frame.address for frame in frames} | labels(elf).keys() | {elf.entry}
     taken, uneven, suspects = set(pointers_of(elf)), set[int](), set[int]()
     fixed = elf.kind == "ET_EXEC"  # only then is a constant an address
     for function in functions:
