@@ -13,12 +13,12 @@ from unilinux.app.catalogue import App
 from unilinux.app.files import INIT_PATH
 from unilinux.core.errors import BuildError
 from unilinux.core.store import Output, Store
-from unilinux.core.tree import Entry as TreeEntry
 from unilinux.core.tree import File, Tree
-from unilinux.elf.file import is_elf
+from unilinux.elf.file import is_elf, read_elf
 from unilinux.image.entry import Entry
+from unilinux.redirect.rewrite.cancellation import is_alone, may_cancel
 from unilinux.redirect.rewrite.report import Report
-from unilinux.redirect.rewrite.step import rewrite_file
+from unilinux.redirect.rewrite.step import RewrittenFile, rewrite_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,39 @@ def rewrite_files(files: Tree, app: App, *, built: Output, entry: Entry, store: 
     """
     if not entry.gated:
         return Rewriting(files)
-    reports: list[Report] = []
     own = Built(built.path)
-
-    def treated(one: TreeEntry) -> TreeEntry:
-        if not isinstance(one, File) or not _is_foreign(one, app, own, entry):
-            return one
-        assert isinstance(one.content, Path)  # it is foreign only then
+    foreign = {
+        one.path: one.content
+        for one in files.entries
+        if isinstance(one, File) and isinstance(one.content, Path) and _is_foreign(one, app, own, entry)
+    }
+    # What is linked when it is started is in one process with whatever the image has.
+    together = any(_cancels(path, alone=False) for path in foreign.values())
+    made: dict[str, RewrittenFile] = {}
+    for name, path in foreign.items():
         try:
-            made = rewrite_file(one.content, name=one.path, store=store)
+            cancelled = together or _cancels(path, alone=True)
+            made[name] = rewrite_file(path, name=name, cancelled=cancelled, store=store)
         except BuildError as error:
-            store.progress.note(f"warning: {one.path} makes its system calls as ever: {error}")
-            return one
-        if made.report.counts.found or made.report.halts or made.report.untouched:
-            reports.append(made.report)
-        return replace(one, content=made.path)
+            store.progress.note(f"warning: {name} makes its system calls as ever: {error}")
+    reports = [one.report for one in made.values()]
+    entries = [
+        replace(one, content=made[one.path].path) if isinstance(one, File) and one.path in made else one
+        for one in files.entries
+    ]
+    return Rewriting(
+        Tree.of(entries),
+        tuple(report for report in reports if report.counts.found or report.halts or report.untouched),
+    )
 
-    return Rewriting(Tree.of([treated(one) for one in files.entries]), tuple(reports))
+
+def _cancels(path: Path, *, alone: bool) -> bool:
+    """Whether a file of that kind may cancel threads; one that can't be read doesn't."""
+    try:
+        elf = read_elf(path)
+        return is_alone(elf) == alone and may_cancel(elf)
+    except BuildError:
+        return False
 
 
 def _is_foreign(file: File, app: App, built: Built, entry: Entry) -> bool:

@@ -57,10 +57,11 @@ class _Changes:
     halts: list[Halt] = field(default_factory=list)
 
 
-def rewrite(content: bytes, name: str) -> Rewritten:
+def rewrite(content: bytes, name: str, *, cancelled: bool = True) -> Rewritten:
     """Rewrite an ELF file. One that is none for x86-64, an object, or one without system calls is returned as it is.
 
     :param name: what errors and the report call it.
+    :param cancelled: threads of the processes that use it may be cancelled.
     :raise BuildError: the file is damaged.
     """
     elf = parse_elf(content, name)
@@ -74,7 +75,7 @@ def rewrite(content: bytes, name: str) -> Rewritten:
     for number, function in enumerate(functions):
         if function.address in seen.suspects:
             following = functions[number + 1].code if number + 1 < len(functions) else b""
-            _plan(changes, elf, function, seen, following)
+            _plan(changes, elf, function, seen, following, cancelled=cancelled)
     sites = tuple(changes.sites)
     report = Report(file=name, counts=counts_of(sites), sites=sites, halts=tuple(changes.halts))
     if not changes.edits:
@@ -116,7 +117,7 @@ def _earlier_counts(elf: Elf) -> Counts:
         raise BuildError(f"{elf.path}: its note about having been rewritten is damaged") from error
 
 
-def _plan(changes: _Changes, elf: Elf, function: Function, seen: Survey, following: bytes) -> None:
+def _plan(changes: _Changes, elf: Elf, function: Function, seen: Survey, following: bytes, *, cancelled: bool) -> None:
     """Decide on all of one function."""
     if function.address in seen.uneven:
         changes.sites += _unread(function)
@@ -129,6 +130,7 @@ def _plan(changes: _Changes, elf: Elf, function: Function, seen: Survey, followi
         tables=jump_tables(elf, function, code),
         relocated=frozenset(place for place in elf.relocated if function.address - 8 < place < function.end),
         spends_stack=not is_go(elf),  # goroutines have small stacks, of which Go's linker counts each byte
+        cancelled=cancelled,
     )
     for index, one in enumerate(code):
         if one.mnemonic == "syscall":

@@ -19,6 +19,7 @@ from functools import cached_property
 
 from unilinux.redirect.decode import Instruction, Memory, Register
 from unilinux.redirect.program import Function
+from unilinux.redirect.rewrite.cancellation import is_cancelled_anywhere
 from unilinux.redirect.rewrite.targets import Survey
 
 JUMP_SIZE = 5  # bytes of "jmp" with a distance of 32 bits
@@ -93,7 +94,8 @@ class Surroundings:
     """A function in which system calls are looked at, one after the other in the order of addresses.
 
     ``tables`` are addresses that its tables of jumps have, ``relocated`` those that the loader changes.
-    ``spends_stack``: eight more bytes of the stack may be used below its stack pointer.
+    ``spends_stack``: eight more bytes of the stack may be used below its stack pointer. ``cancelled``: threads
+    of the process may be cancelled.
     """
 
     function: Function
@@ -102,6 +104,7 @@ class Surroundings:
     tables: frozenset[int] = frozenset()
     relocated: frozenset[int] = frozenset()
     spends_stack: bool = True
+    cancelled: bool = True
     taken_until: int = field(default=0, init=False)
 
     @cached_property
@@ -192,6 +195,8 @@ def _forbidden(around: Surroundings, index: int, number: int | None) -> str | No
         return "unwinders and debuggers know the return from a signal by its bytes"
     if around.function.name in _CANCELLATION or syscall.end in around.survey.taken:
         return "its address is taken: a handler of signals may ask whether a call is being made there"
+    if around.cancelled and is_cancelled_anywhere(around.code, index):
+        return "a thread that is cancelled there has its stack unwound, from where it is"
     if _flags_matter(around.code, index):
         return "flags from before it are used after it, which the gate doesn't keep"
     return None
