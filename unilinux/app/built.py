@@ -49,6 +49,10 @@ class Built:
         found = {way: self.variant(name, way) for way in _VARIANTS}
         return Program(name=name, variants={way: path for way, path in found.items() if path.is_file()})
 
+    def calls_gate(self, file: Path) -> bool:
+        """Whether a file is a program that was linked to call the gate."""
+        return file.is_relative_to(self.folder / _VARIANTS[GATE])
+
     def symbols(self, file: Path) -> Path:
         """The copy of a file that has its symbols; the file itself if there is none."""
         if not file.is_relative_to(self.folder):

@@ -67,7 +67,7 @@ class File(Model):
         default=None,
         description=(
             "`trap` for a program that makes its system calls by the SYSCALL instruction, whatever `--syscall` says: "
-            "it isn't rewritten, and needn't be linked by `$CC` if it is built"
+            "it isn't rewritten, nor is a variant taken that `$CC` linked"
         ),
         examples=["trap"],
     )

@@ -14,10 +14,10 @@ from unilinux.app.files import INIT_PATH, STICKY, TERMINAL
 from unilinux.app.files import File as Listed
 from unilinux.app.render import render
 from unilinux.app.run import standard_streams
-from unilinux.core.errors import BuildError, ManifestError
+from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
-from unilinux.elf.file import is_elf, read_elf
+from unilinux.elf.file import is_elf
 from unilinux.sources.hostfiles import entries_of
 
 # What every Unix program takes for granted. Numbers of devices are from the kernel's
@@ -61,7 +61,6 @@ def root_files(
     :param nameserver: the address of the guest's name server.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
     :raise ManifestError: a template doesn't hold, or two files have one path.
-    :raise BuildError: a program has no variant for its way into the kernel.
     """
     own = [
         entry
@@ -127,7 +126,7 @@ def _entries(app: App, listed: Listed, built: Built, way: str, memory_mib: int |
         yield from _with_mode(built.source_entries(listed.source, at), listed, None)
     elif listed.build is not None:
         for entry in _with_mode(entries_of(built.path(listed.build), at), listed, listed.permissions):
-            yield _entering(app, entry, built, way)
+            yield _entering(entry, built, way)
     else:
         assert listed.local is not None  # the manifest has checked that one origin is set
         yield from _with_mode(entries_of(app.folder / listed.local, at), listed, listed.permissions)
@@ -156,17 +155,9 @@ def _owned(entries: Iterable[Entry], listed: Listed) -> Iterator[Entry]:
         yield entry if owner is None else replace(entry, uid=owner[0], gid=owner[1])
 
 
-def _entering(app: App, entry: Entry, built: Built, way: str) -> Entry:
-    """The variant of a program that enters the kernel in this way; anything else as it is."""
+def _entering(entry: Entry, built: Built, way: str) -> Entry:
+    """The variant of a program that was linked to enter the kernel in this way; anything else as it is."""
     if not isinstance(entry, File) or not isinstance(entry.content, Path) or way == TRAP or not is_elf(entry.content):
         return entry
-    name = entry.content.relative_to(built.folder).as_posix()
-    program = built.program(name)
-    if way not in program.variants:
-        interpreter = read_elf(entry.content).interpreter
-        why = f"is dynamic ({interpreter} starts it)" if interpreter else "was not linked by $CC"
-        raise BuildError(
-            f"{app.manifest.name}: {name} {why}, so it has no variant for the {way}",
-            hint=f'link it with $CC in the build steps of {app.path}; or add syscall = "trap" to the file there',
-        )
-    return replace(entry, content=program.variants[way])
+    program = built.program(entry.content.relative_to(built.folder).as_posix())
+    return replace(entry, content=program.variants.get(way, entry.content))

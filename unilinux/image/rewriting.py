@@ -90,10 +90,9 @@ def _cancels(path: Path, *, alone: bool) -> bool:
 
 
 def _is_foreign(file: File, app: App, built: Built, entry: Entry) -> bool:
-    """Whether a file is code that our tool chain didn't make."""
-    if not isinstance(file.content, Path) or file.path == INIT_PATH:
+    """Whether a file is code that our tool chain didn't link for the gate, and that may be changed."""
+    if not isinstance(file.content, Path) or file.path == INIT_PATH or built.calls_gate(file.content):
         return False
-    from_build = file.content.is_relative_to(built.folder) and not file.content.is_relative_to(built.source)
     listed = app.manifest.holder(file.path)
     asked_not_to = listed is not None and entry.way_of(listed) == TRAP
-    return not from_build and not asked_not_to and is_elf(file.content)
+    return not asked_not_to and is_elf(file.content)

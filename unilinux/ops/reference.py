@@ -111,7 +111,7 @@ _HOW_TO = """\
 - **another Kconfig value than the profile's**: a profile that `extends` it and says so. A manifest may add symbols,
   but one that contradicts the profile is an error that names both places.
 - **system calls by the SYSCALL instruction**: `--syscall trap` for one build, `syscall = "trap"` in a profile's
-  `[entry]` for all of its images, or in `[[files]]` for a single program, such as one that wasn't linked by `$CC`.
+  `[entry]` for all of its images, or in `[[files]]` for a single program.
 - **a sysctl**: `sysctl.NAME=VALUE` in a profile's `cmdline`, and `PROC_SYSCTL = "y"` in its `[kernel]`.
 - **a dynamic program**: its interpreter and all libraries in `[[files]]`; a build fails and names what is missing.
 - **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are

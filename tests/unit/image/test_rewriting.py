@@ -111,13 +111,15 @@ def test_nothing_is_rewritten_where_there_is_no_gate(image: Image) -> None:
 
 
 def test_what_asks_for_the_trap_or_comes_from_our_tool_chain_stays(image: Image) -> None:
-    linked = image.compile(image.built / "linked")
+    (image.built / ".gate").mkdir()
+    linked = image.compile(image.built / ".gate/linked")
     rewriting = image.rewritten(File("/bin/stubborn", image.server), File("/bin/linked", linked))
     assert went_through(rewriting) == [False, False]
 
 
-def test_what_the_source_brings_along_is_rewritten(image: Image) -> None:
-    brought = image.compile(image.built / ".source/brought")
+@pytest.mark.parametrize("place", [".source/brought", "linked-by-hand"])
+def test_what_the_source_brings_along_or_the_build_links_by_hand_is_rewritten(image: Image, place: str) -> None:
+    brought = image.compile(image.built / place)
     assert went_through(image.rewritten(File("/bin/brought", brought))) == [True]
 
 

@@ -25,10 +25,12 @@ def is_alone(elf: Elf) -> bool:
 
 def may_cancel(elf: Elf) -> bool:
     """Whether a program or library names the function that cancels a thread. One that is alone may have lost names."""
-    if is_alone(elf) and not elf.symbols:
-        return True
-    defined = any(symbol.name == _NAME and symbol.section is not None for symbol in elf.dynamic_symbols)
-    return not defined and f"\0{_NAME}\0".encode() in elf.content
+    if is_alone(elf):
+        return not elf.symbols or any(symbol.name == _NAME for symbol in elf.symbols)
+    named = [symbol for symbol in elf.dynamic_symbols if symbol.name == _NAME]
+    if named:
+        return any(symbol.section is None for symbol in named)  # else it is the C library, which has it
+    return f"\0{_NAME}\0".encode() in elf.content  # for dlsym()
 
 
 def is_cancelled_anywhere(code: Sequence[Instruction], index: int) -> bool:
