@@ -245,7 +245,13 @@ class Pipeline:
         if variant is not None:
             # No command line makes it.
             record |= {"varied": dict(variant.changes), "reproduce": None}
-        folder = publish(files, resolved, record, self.layout.build / name)
+        folder = publish(
+            files,
+            resolved,
+            record,
+            self.layout.build / name,
+            rewritten=[report.to_json() for report in contents.rewriting.reports],
+        )
         return Image(plan=plan, folder=folder, record=record, steps=tuple(self.store.outputs))
 
     def _toolchain(self, headers: Output) -> Output:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unilinux.core.files import copy_atomically, digest_file, explained_disk_errors, write_atomically
 from unilinux.core.locks import locked
-from unilinux.image.record import ARTIFACTS, RECORD_FILE
+from unilinux.image.record import ARTIFACTS, RECORD_FILE, REWRITTEN_FILE
 from unilinux.kconfig.resolved import RESOLVED_FILE, Resolved
 from unilinux.kernel.link import BZIMAGE
 
@@ -23,6 +23,7 @@ def publish(
     record: Mapping[str, Any],
     folder: Path,
     *,
+    rewritten: Sequence[Mapping[str, Any]] = (),
     waiting: Callable[[], None] = lambda: None,
 ) -> Path:
     """Bring ``folder`` up to date; files that are right already aren't written again.
@@ -31,16 +32,19 @@ def publish(
     files than those beside it. Of several runs that publish to one folder, each waits for the one before.
 
     :param files: the artefacts by their names in :data:`ARTIFACTS`. One that isn't among them is removed.
+    :param rewritten: what became of each system call of the files that were rewritten, if there are any.
     :param waiting: called when another run is publishing there.
     :raise HostError: the disk is full or read-only; each file is either old or new.
     """
     texts = {
         RESOLVED_FILE: json.dumps(resolved.to_json(), indent=1, sort_keys=True) + "\n",
+        **({REWRITTEN_FILE: json.dumps(rewritten, indent=1) + "\n"} if rewritten else {}),
         RECORD_FILE: json.dumps(record, indent=2) + "\n",
     }
     with explained_disk_errors(folder), locked(folder / _LOCK, waiting):
         stale = [name for name in files if not _is(folder / ARTIFACTS[name], record["artifacts"][name])]
         surplus = [folder / file for name, file in ARTIFACTS.items() if name not in files]
+        surplus += [] if rewritten else [folder / REWRITTEN_FILE]
         if stale or any(path.exists() for path in surplus) or not _reads(folder / RECORD_FILE, texts[RECORD_FILE]):
             (folder / RECORD_FILE).unlink(missing_ok=True)
         for path in surplus:

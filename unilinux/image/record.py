@@ -15,6 +15,7 @@ from unilinux.machine.compose import compose
 
 SCHEMA = 2
 RECORD_FILE = "image.json"
+REWRITTEN_FILE = "rewritten.json"
 
 # What an image's folder holds, by the names under which image.json lists them.
 ARTIFACTS: Mapping[str, str] = {

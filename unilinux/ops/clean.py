@@ -15,14 +15,14 @@ from unilinux.core.eviction import evict
 from unilinux.core.files import disk_bytes, explained_disk_errors, remove_tree
 from unilinux.core.layout import CACHE_FOLDERS, CACHE_TAG, is_marked, mark_cache
 from unilinux.core.locks import locked_if_free
-from unilinux.image.record import ARTIFACTS, RECORD_FILE
+from unilinux.image.record import ARTIFACTS, RECORD_FILE, REWRITTEN_FILE
 from unilinux.kconfig.resolved import RESOLVED_FILE
 from unilinux.observe.observe import USAGE_FILE
 from unilinux.ops.budget import HISTORY_FILE
 from unilinux.ops.report import REPORT_FILE
 from unilinux.ops.workshop import Workshop
 
-_IMAGE_FILES = frozenset({*ARTIFACTS.values(), RECORD_FILE, RESOLVED_FILE, USAGE_FILE, ".lock"})
+_IMAGE_FILES = frozenset({*ARTIFACTS.values(), RECORD_FILE, REWRITTEN_FILE, RESOLVED_FILE, USAGE_FILE, ".lock"})
 _RUNS = "runs"
 _FETCHED = ("apt", "downloads")  # under one lock
 _MINIMISE = "minimise"

@@ -15,7 +15,7 @@ from unilinux.core.errors import HostError
 from unilinux.core.files import copy_atomically, digest_file
 from unilinux.image import publish as module
 from unilinux.image.publish import has_bzimage, publish
-from unilinux.image.record import ARTIFACTS, RECORD_FILE
+from unilinux.image.record import ARTIFACTS, RECORD_FILE, REWRITTEN_FILE
 from unilinux.kconfig.resolved import Resolved
 
 RESOLVED = Resolved(kernel_version="6.12.1", config="", symbols={})
@@ -37,6 +37,15 @@ def record_of(files: Mapping[str, Path]) -> dict[str, Any]:
             for name, path in files.items()
         },
     }
+
+
+def test_what_became_of_system_calls_is_beside_it_as_long_as_there_are_rewritten_files(tmp_path: Path) -> None:
+    files = made(tmp_path / "made", "1")
+    folder = publish(files, RESOLVED, record_of(files), tmp_path / "x", rewritten=[{"file": "/bin/server"}])
+    assert json.loads((folder / REWRITTEN_FILE).read_text()) == [{"file": "/bin/server"}]
+    publish(files, RESOLVED, record_of(files), folder)
+    assert not (folder / REWRITTEN_FILE).exists()
+    assert (folder / RECORD_FILE).exists()
 
 
 def test_all_is_there_and_described(tmp_path: Path) -> None:
