@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs with Debian's glibc, by the SYSCALL instruction in ring 0: static and dynamic, at any address or not."""
+"""Programs with Debian's glibc, rewritten for ring 0: static and dynamic, at any address or not."""
 
 from __future__ import annotations
 

@@ -116,14 +116,49 @@ def test_bytes_in_the_middle_of_an_instruction_are_no_system_call(build: Build) 
     assert [site.treatment for site in report.sites] == [JUMP]
 
 
-def test_nothing_leads_into_the_middle_of_a_jump(build: Build) -> None:
-    """The only place before has a label that data points to; behind the call the function ends."""
-    report = rewritten(
-        build("_start: mov $1, %ebx\n nop\n inside: nop\n syscall\n.data\n.quad inside\n.text\n.size _start, .-_start")
-    ).report
-    assert [(site.treatment, site.why) for site in report.sites] == [
-        (TRAP, "there is no room for a jump that no other code leads into")
-    ]
+# How other code or data leads to a label that stands where a jump would take its place.
+WAYS = {
+    "a branch": "f_other: jnz .Linside\n ret",
+    "a call of another function": "f_other: call .Linside\n ret",
+    "an address that is computed": "f_other: lea .Linside(%rip), %rax\n jmp *%rax",
+    "a constant": "f_other: mov $.Linside, %eax\n jmp *%rax",
+    "a word of data": ".data\n .quad .Linside",
+    "a symbol": ".globl inside\n .type inside, @function\n .size inside, 1",
+}
+
+
+@pytest.mark.parametrize("way", ["nothing", *WAYS])
+def test_what_leads_into_the_middle_of_a_jump_keeps_it_away(build: Build, way: str) -> None:
+    """Behind the call the function ends, so the only place for a jump is before it."""
+    label = "inside" if way == "a symbol" else ".Linside"
+    code = f"_start: mov $1, %ebx\n nop\n{label}: nop\n syscall\n .size _start, .-_start\n .balign 16, 0x06\n"
+    (site,) = rewritten(build(code + WAYS.get(way, ""))).report.sites
+    assert site.treatment == (JUMP if way == "nothing" else TRAP)
+
+
+def test_a_table_of_distances_counts_as_leading_somewhere(build: Build) -> None:
+    text = """
+        _start:
+            lea table(%rip), %rcx
+            movslq (%rcx, %rdi, 4), %rdx
+            add %rcx, %rdx
+            jmp *%rdx
+        .Lfirst:
+            mov $1, %ebx
+            nop
+        .Lsecond:
+            nop
+            syscall
+            .size _start, .-_start
+            .balign 16, 0x06
+            .section .rodata
+        table:
+            .long .Lfirst - table, .Lsecond - table
+            .text
+    """
+    assert [site.treatment for site in rewritten(build(text)).report.sites] == [TRAP]
+    first_only = text.replace(".long .Lfirst - table, .Lsecond - table", ".long .Lfirst - table")
+    assert [site.treatment for site in rewritten(build(first_only)).report.sites] == [JUMP]
 
 
 def test_code_that_cannot_be_read_is_left_alone(build: Build) -> None:
