@@ -89,7 +89,8 @@ def counted(workshop: Workshop, image: Image, folder: Path, command: str) -> Cou
     return read_counts((folder / "counts").read_text(), plan)
 
 
-@pytest.mark.parametrize(("ring", "syscall"), _RUNGS)
+# By SYSCALL in ring 0 nothing is rewritten, and its HLT waits.
+@pytest.mark.parametrize(("ring", "syscall"), [rung for rung in _RUNGS if rung != (0, "trap")])
 def test_a_program_of_everything_a_c_library_offers_passes(
     workshop: Workshop, foreign: alone.Guest, tmp_path: Path, ring: int, syscall: str
 ) -> None:
