@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""System calls around which glibc lets a signal's handler end the thread.
+"""System calls in which a thread may be cancelled, as C libraries have them, and who cancels threads.
 
-Before 2.41, glibc's cancellation points say "asynchronously, from now on" by a call, make the system
-call, and take it back by a call that gets what the first one returned. In between the handler unwinds the
-stack from wherever the program counter is, and that must be the function itself.
+musl, and glibc from 2.41 on, have one function for all of them, between two labels. The handler of the signal
+asks whether the program counter is there. Before, glibc's cancellation points say "asynchronously, from now
+on" by a call, make the system call, and take it back by a call that gets what the first one returned. In
+between the handler unwinds the stack from wherever the program counter is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from unilinux.elf.file import Elf
 from unilinux.redirect.decode import Instruction, Operand, Register
 
 _NAME = "pthread_cancel"
+# What musl's src/thread/x86_64/syscall_cp.s does with its arguments, and glibc's syscall_cancel.S, from 2.41 on:
+# mov %rdi,%r11; mov %rsi,%rax; mov %rdx,%rdi; mov %rcx,%rsi; mov %r8,%rdx; mov %r9,%r10; mov 8(%rsp),%r8;
+# mov 16(%rsp),%r9; mov %r11,8(%rsp); and the SYSCALL follows.
+_BETWEEN_LABELS = bytes.fromhex("4989fb 4889f0 4889d7 4889ce 4c89c2 4d89ca 4c8b442408 4c8b4c2410 4c895c2408")
 _RESULT, _ARGUMENT = Register("rax", 4), Register("rdi", 4)
 _NEAR = 40  # instructions between the calls and the system call, at most
 
@@ -31,6 +36,11 @@ def may_cancel(elf: Elf) -> bool:
     if named:
         return any(symbol.section is None for symbol in named)  # else it is the C library, which has it
     return f"\0{_NAME}\0".encode() in elf.content  # for dlsym()
+
+
+def is_between_labels(before: bytes) -> bool:
+    """Whether the system call behind these bytes is the one that a C library's handler asks about."""
+    return before.endswith(_BETWEEN_LABELS)
 
 
 def is_cancelled_anywhere(code: Sequence[Instruction], index: int) -> bool:

@@ -19,7 +19,7 @@ from functools import cached_property
 
 from unilinux.redirect.decode import Instruction, Memory, Register
 from unilinux.redirect.program import Function
-from unilinux.redirect.rewrite.cancellation import is_cancelled_anywhere
+from unilinux.redirect.rewrite.cancellation import is_between_labels, is_cancelled_anywhere
 from unilinux.redirect.rewrite.targets import Survey
 
 JUMP_SIZE = 5  # bytes of "jmp" with a distance of 32 bits
@@ -37,8 +37,6 @@ _WAITING = frozenset(
     | {128, 130, 202, 208, 220, 230, 232, 242, 243, 247, 257, 270, 271, 275, 276, 278, 281, 288, 295, 296, 299}
     | {306, 307, 318, 326, 327, 328, 426, 437, 441, 449}
 )
-# musl's and glibc's (from 2.41) handlers of a cancellation ask whether the program counter is in these.
-_CANCELLATION = frozenset({"__syscall_cp_asm", "__cp_begin", "__syscall_cancel_arch", "__syscall_cancel_arch_start"})
 _NEVER_MOVED = frozenset(
     {"syscall", "sysenter", "int", "int3", "int1", "hlt", "ud2", "xbegin", "loop", "loope", "loopne"}
 )
@@ -193,7 +191,10 @@ def _forbidden(around: Surroundings, index: int, number: int | None) -> str | No
     code = around.bytes_of(around.function.address, syscall.address)
     if number == _SIGRETURN or code.endswith(_SIGRETURN_CODE):
         return "unwinders and debuggers know the return from a signal by its bytes"
-    if around.function.name in _CANCELLATION or syscall.end in around.survey.taken:
+    for_cancellation = is_between_labels(code)
+    if for_cancellation and around.cancelled:
+        return "a C library's handler asks whether a thread that is cancelled is there"
+    if syscall.end in around.survey.taken and not for_cancellation:
         return "its address is taken: a handler of signals may ask whether a call is being made there"
     if around.cancelled and is_cancelled_anywhere(around.code, index):
         return "a thread that is cancelled there has its stack unwound, from where it is"

@@ -57,6 +57,33 @@ READ = """
     f_disable: ret
     _start: jmp f_read
 """
+# musl 1.2.3, src/thread/x86_64/syscall_cp.s
+BETWEEN_LABELS = """
+    f_syscall_cp:
+    cp_begin:
+        mov (%rdi), %eax
+        test %eax, %eax
+        jnz cp_cancel
+        mov %rdi, %r11
+        mov %rsi, %rax
+        mov %rdx, %rdi
+        mov %rcx, %rsi
+        mov %r8, %rdx
+        mov %r9, %r10
+        mov 8(%rsp), %r8
+        mov 16(%rsp), %r9
+        mov %r11, 8(%rsp)
+        syscall
+    cp_end:
+        ret
+    cp_cancel:
+        ud2
+    .size f_syscall_cp, .-f_syscall_cp
+    _start:
+        lea cp_begin(%rip), %rax
+        lea cp_end(%rip), %rdx
+        ret
+"""
 SOURCE = "#include <pthread.h>\nint main(void) { return CALL(pthread_self()); }\n"
 
 
@@ -71,6 +98,16 @@ def test_calls_between_the_two_others_stay_where_threads_are_cancelled(build: Bu
         "a thread that is cancelled there has its stack unwound, from where it is",
     }
     assert rewrite(content, "libc", cancelled=False).report.counts.left == 0
+
+
+def test_the_call_between_two_labels_stays_where_threads_are_cancelled(build: Build) -> None:
+    content = build(BETWEEN_LABELS).read_bytes()
+    (site,) = rewrite(content, "libc").report.sites
+    assert (site.treatment, site.why) == (
+        "trap",
+        "a C library's handler asks whether a thread that is cancelled is there",
+    )
+    assert rewrite(content, "libc", cancelled=False).report.counts.jumped == 1
 
 
 @pytest.mark.parametrize(
