@@ -34,6 +34,14 @@ _BUSYBOXES = {"busybox-static": "busybox-static", "busybox-dynamic": "busybox"}
 _SCRIPTS = {name: f"/bin/{name} sh /script {name}" for name in _BUSYBOXES}
 _RUNGS = ((3, "trap"), (0, "trap"), (0, "gate"), (0, "lean"))
 _LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
+# What isn't of glibc: Debian's packages, and the commands that need them.
+_OTHERS: Mapping[str, tuple[str, str]] = {
+    "fzf": ("0.38.0-1+b1", "5dddf8e2bd85956dc037711fbc9ee081cac81254cf706895c625cf9393140005"),
+    "musl": ("1.2.3-1", "4fc1e3d9b579f5c682ca99a4d45aec08d72a2e6b82b4c2e1bbcb7095466ae96d"),
+    "musl-dev": ("1.2.3-1", "7c34f29a0c1aa12f6da1d25ed6de6fe6bbd9e048ee76b3dcb88c5e51fb65507f"),
+}
+_OTHER_COMMANDS = {"musl": "/bin/workload-musl", "go": "/bin/busybox-static sh /go.sh"}
+_MUSL = "lib/x86_64-linux-musl"
 
 
 def guest(workshop: Workshop, folder: Path, program: str, *flags: str) -> alone.Guest:
@@ -68,6 +76,51 @@ def foreign(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> alo
 def workload(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> alone.Guest:
     """It doesn't."""
     return guest(workshop, tmp_path_factory.mktemp("workload"), "workload")
+
+
+@pytest.fixture(scope="module")
+def others(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> alone.Guest:
+    """A dynamic program of Debian's musl, and one in Go."""
+    folder = tmp_path_factory.mktemp("others")
+    own = guest(workshop, folder, "workload")
+    fetcher = Fetcher(workshop.layout, Progress(NullSink()))
+    for package, (version, sha256) in _OTHERS.items():
+        unpack_package(fetcher.debian_package(package, version, sha256).path, folder / package)
+    files = {
+        **dict(own.files),
+        "/go.sh": alone.GUESTS / "alone/go.sh",
+        "/bin/fzf": folder / "fzf/usr/bin/fzf",
+        "/bin/workload-musl": with_musl(folder),
+        "/lib/ld-musl-x86_64.so.1": folder / "musl" / _MUSL / "libc.so",
+    }
+    return replace(
+        own,
+        name="launch-others",
+        files=tuple(files.items()),
+        argv=("/bin/guest-launch-others", *_OTHER_COMMANDS.values()),
+    )
+
+
+def with_musl(folder: Path) -> Path:
+    """The workload, linked with the packages' musl; headers of the kernel are the host's."""
+    binary, parts = folder / "workload-musl", folder / "musl-dev/usr" / _MUSL
+    headers = (folder / "musl-dev/usr/include/x86_64-linux-musl", library("include"))
+    command: list[str | Path] = [
+        "gcc",
+        "-O2",
+        "-w",
+        "-fno-builtin",
+        "-fno-stack-protector",
+        "-pie",
+        "-fPIE",
+        "-nostdlib",
+    ]
+    command += ["-nostdinc", *(word for path in headers for word in ("-isystem", path))]
+    command += [f"-idirafter{path}" for path in ("/usr/include", "/usr/include/x86_64-linux-gnu")]
+    command += ["-I", alone.GUESTS, parts / "Scrt1.o", parts / "crti.o", alone.GUESTS / "alone/workload.c"]
+    command += ["-L", folder / "musl" / _MUSL, "-lc", parts / "crtn.o"]
+    subprocess.run([*command, "-Wl,-dynamic-linker,/lib/ld-musl-x86_64.so.1", "-o", binary], check=True)
+    return binary
 
 
 def counted(workshop: Workshop, image: Image, folder: Path, command: str) -> Counts:
@@ -110,6 +163,17 @@ def test_nearly_all_system_calls_go_through_the_gate(
     made = hits["gate"] + hits["trap"] - hits["sigreturn"]
     share = hits["gate"] / made
     assert share >= _SHARE if syscall != "trap" else share == 0
+
+
+@pytest.mark.parametrize("command", _OTHER_COMMANDS.values(), ids=_OTHER_COMMANDS)
+@pytest.mark.parametrize(("ring", "syscall"), _RUNGS)
+def test_musl_and_go(
+    workshop: Workshop, others: alone.Guest, tmp_path: Path, ring: int, syscall: str, command: str
+) -> None:
+    image = alone.build(workshop, others, ring=ring, syscall=syscall)
+    hits = counted(workshop, image, tmp_path, command).hits
+    share = hits["gate"] / (hits["gate"] + hits["trap"] - hits["sigreturn"])
+    assert share >= 0.9 if syscall != "trap" else share == 0
 
 
 def test_the_image_says_what_was_rewritten(workshop: Workshop, foreign: alone.Guest, workload: alone.Guest) -> None:
