@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
+from urllib.parse import unquote
 
 from unilinux.core.command import clean_environment, run
 from unilinux.core.errors import CommandError, DownloadError, HostError
@@ -27,12 +28,16 @@ _LISTED_FILE = re.compile(r"^ *(\w{64}) (\d+) (\S+)$", re.MULTILINE)
 # The user's own ways to the archives.
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _HANDED_ON = ("APT_CONFIG", *_PROXIES, *(name.upper() for name in _PROXIES))
+# What apt would unpack; an older version that it replaces stands in brackets.
+_UNPACKED = re.compile(r"^Inst ([^\s:]+)\S*(?: \[[^\]]*\])? \((\S+) ", re.MULTILINE)
+# What others see of a package that is there; its own needs don't count any more.
+_SEEN = ("Package", "Version", "Architecture", "Multi-Arch", "Provides")
 _POLL_S = 0.5  # how often a download's growing size is looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A file that apt's signed indexes list, of a binary or a source package."""
+    """A file that apt's signed indexes list, of a binary or a source package; ``address`` may not be known yet."""
 
     package: str
     version: str
@@ -40,6 +45,21 @@ class Offer:
     sha256: str
     size_bytes: int
     source: bool = False
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A binary package with all that it depends on, as apt is asked for it.
+
+    ``version`` None is the newest. With ``recommends`` the packages that it recommends come, too. The packages
+    ``without`` count as installed: they don't come, and what only they need doesn't either.
+    """
+
+    package: str
+    version: str | None = None
+    recommends: bool = False
+    without: tuple[str, ...] = ()
 
 
 class PrivateApt:
@@ -72,22 +92,46 @@ class PrivateApt:
         write_atomically(self._root / "status", "")
         self.problems = ()
         try:
-            self._run("apt-get", "-q", "update")
+            # Else a server that can't be reached is no error.
+            self._run("apt-get", "-q", "-oAPT::Update::Error-Mode=any", "update")
         except CommandError as error:
             self.problems = _complaints(error)
 
     def packages(self, package: str) -> tuple[Offer, ...]:
         """The versions of a binary package that are offered, newest first (apt's order)."""
-        return tuple(
-            Offer(
-                package=package,
-                version=record["Version"],
-                file=Path(record["Filename"]).name,
-                sha256=record["SHA256"],
-                size_bytes=int(record["Size"]),
-            )
-            for record in self._records("show", package)
-        )
+        return tuple(map(_offer, self._records("show", package)))
+
+    def versions(self, packages: Mapping[str, str]) -> tuple[Offer, ...]:
+        """These binary packages in just these versions; none if one of them isn't offered."""
+        asked = [f"{package}={version}" for package, version in packages.items()]
+        # A package that two sources have is listed twice.
+        found = {offer.package: offer for offer in map(_offer, self._records("show", *asked))} if asked else {}
+        return tuple(found[package] for package in packages) if found.keys() == packages.keys() else ()
+
+    def names(self) -> tuple[str, ...]:
+        """All binary packages that are offered."""
+        return tuple(self._run("apt-cache", "-q", "pkgnames").split())
+
+    def installation(self, wanted: Wanted) -> tuple[Offer, ...]:
+        """What apt would unpack where nothing is installed, in its order.
+
+        :raise DownloadError: apt finds no packages that fit each other.
+        """
+        present = [record for name in wanted.without for record in self._records("show", "--no-all-versions", name)]
+        status = self._root / "present"
+        write_atomically(status, "\n".join(map(_as_installed, present)))
+        asked = f"{wanted.package}={wanted.version}" if wanted.version else wanted.package
+        options = (f"-oDir::State::status={status}", f"-oAPT::Install-Recommends={str(wanted.recommends).lower()}")
+        try:
+            text = self._run("apt-get", "-q", "--yes", "--simulate", *options, "install", asked)
+        except CommandError as error:
+            raise DownloadError(
+                f"apt finds no packages for {asked} that fit each other",
+                details=_unmet(error),
+                hint=f"see source.version and source.without in app.toml   (apt's whole output is in {self._log})",
+            ) from error
+        chosen = {package: version for package, version in _UNPACKED.findall(text) if package not in wanted.without}
+        return self.versions(chosen)
 
     def source_files(self, source: str) -> tuple[Offer, ...]:
         """The files of every version of a source package that is offered."""
@@ -113,9 +157,10 @@ class PrivateApt:
         """
         if not _HELPER.exists():
             raise HostError(f"{_HELPER} is missing", hint="apt-get install apt")
+        address = offer.address or self._address(offer)
         try:
             with _watched(target, on_bytes):
-                self._run(str(_HELPER), "download-file", self._address(offer), str(target), f"SHA256:{offer.sha256}")
+                self._run(str(_HELPER), "download-file", address, str(target), f"SHA256:{offer.sha256}")
         except CommandError as error:
             raise DownloadError(
                 f"could not download {offer.file} ({offer.package} {offer.version})",
@@ -123,16 +168,28 @@ class PrivateApt:
                 hint=f"check the network, then run the same command again   (apt's whole output is in {self._log})",
             ) from error
 
+    def addressed(self, offers: Sequence[Offer]) -> tuple[Offer, ...]:
+        """These binary packages with their addresses, which apt is asked for all at once."""
+        asked = [f"{offer.package}={offer.version}" for offer in offers]
+        # apt prints the file's name with the epoch's colon escaped; the address ends with the true one.
+        found = {Path(unquote(address)).name: address for address, _ in self._addresses("download", *asked)}
+        return tuple(replace(offer, address=found.get(offer.file, "")) for offer in offers)
+
     def _address(self, offer: Offer) -> str:
         asked = f"{offer.package}={offer.version}"
         words = ("--only-source", "--download-only", "source", asked) if offer.source else ("download", asked)
+        for address, file in self._addresses(*words):
+            if file == offer.file or not offer.source:
+                return address
+        raise DownloadError(f"apt offers {offer.file}, but gives no address for it", hint="run the same command again")
+
+    def _addresses(self, *words: str) -> Iterator[tuple[str, str]]:
+        """Addresses, each with the name of the file that apt would write."""
         for line in self._run("apt-get", "-qq", "--print-uris", *words).splitlines():
             # 'address' file size digest; notices may stand around it.
             fields = shlex.split(line) if line.startswith("'") else []
-            # apt prints the file's name with the epoch's colon escaped; the address ends with the true one.
-            if len(fields) >= 3 and (fields[1] == offer.file or not offer.source):
-                return fields[0]
-        raise DownloadError(f"apt offers {offer.file}, but gives no address for it", hint="run the same command again")
+            if len(fields) >= 3:
+                yield fields[0], fields[1]
 
     def _records(self, *words: str) -> Iterator[Mapping[str, str]]:
         try:
@@ -185,6 +242,29 @@ def _with_source_packages(paths: Iterator[Path]) -> Iterator[tuple[str, str]]:
             missing = [re.sub(r"^\s*deb(?=\s)", "deb-src", line) for line in lines if re.match(r"\s*deb\s", line)]
             text = "\n".join([*lines, *(line for line in missing if line not in lines)]) + "\n"
         yield path.name, text
+
+
+def _offer(record: Mapping[str, str]) -> Offer:
+    return Offer(
+        package=record["Package"],
+        version=record["Version"],
+        file=Path(record["Filename"]).name,
+        sha256=record["SHA256"],
+        size_bytes=int(record["Size"]),
+    )
+
+
+def _as_installed(record: Mapping[str, str]) -> str:
+    """The entry of a package in dpkg's list of what is installed."""
+    fields = {name: record[name] for name in _SEEN if name in record}
+    fields |= {"Status": "install ok installed", "Maintainer": "none", "Description": "not in the image"}
+    return "".join(f"{name}: {value}\n" for name, value in fields.items())
+
+
+def _unmet(error: CommandError) -> tuple[str, ...]:
+    """Which packages don't fit, in apt's words."""
+    start = next((number for number, line in enumerate(error.tail) if "unmet dependencies" in line), None)
+    return _complaints(error) if start is None else tuple(error.tail[start:])
 
 
 def _complaints(error: CommandError) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from unilinux.core.errors import DownloadError
@@ -22,9 +23,12 @@ from unilinux.core.files import digest_file, explained_disk_errors, flush_file, 
 from unilinux.core.layout import DOWNLOADS, Layout
 from unilinux.core.leases import Lease, lease_of
 from unilinux.core.locks import locked
-from unilinux.fetch.apt import Offer, PrivateApt
+from unilinux.core.suggest import suggestion
+from unilinux.fetch.apt import Offer, PrivateApt, Wanted
+from unilinux.fetch.chosen import chosen_file, read_chosen, write_chosen
 
 _SHOWN = 8  # offers that an error lists
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,26 @@ class Fetcher:
             with self._working(step):
                 found = self._kept_package(record, version, sha256)
                 return found or self._resolve_package(step, record, package, version, sha256)
+
+    def debian_packages(self, wanted: Wanted) -> Mapping[str, Fetched]:
+        """A binary package with all that it depends on, by name, in the order in which apt would unpack them.
+
+        Which packages and versions these are is asked of apt once and remembered in the cache. It is asked again,
+        which is said as a note, when one of them is neither in the cache nor offered any more.
+
+        :raise DownloadError: a package or version isn't offered, they don't fit each other, or one of them
+            could not be fetched whole.
+        """
+        with self._progress.step("fetch", f"{wanted.package} with dependencies from Debian", cacheable=True) as step:
+            record = chosen_file(self._home / "resolved", wanted)
+            found = self._kept_packages(record)
+            if found:
+                step.cached()
+                return found
+            with self._working(step):
+                return self._kept_packages(record) or self._lists_fresh_enough(
+                    step, lambda: self._fetch_packages(step, record, wanted)
+                )
 
     def debian_source_file(self, source: str, file: str, sha256: str) -> Path:
         """One file of a Debian source package, whichever version of the package has it.
@@ -147,22 +171,69 @@ class Fetcher:
         offers: Callable[[], Sequence[Offer]],
         choose: Callable[[Sequence[Offer]], Offer | None],
     ) -> Fetched:
-        """Choose and download; with fresh lists when the old ones don't lead to the file."""
+        """Choose and download."""
+
+        def attempt() -> Fetched:
+            offered = offers()
+            offer = choose(offered)
+            if offer is None:
+                raise self._not_offered(asked, offered)
+            return self._download(step, offer)
+
+        return self._lists_fresh_enough(step, attempt)
+
+    def _lists_fresh_enough(self, step: StepHandle, attempt: Callable[[], _Found]) -> _Found:
+        """What an attempt gives; with fresh lists when the old ones don't lead to it."""
         fresh = not self._apt.has_lists
         while True:
             if fresh:
                 step.detail("fetching Debian's package lists")
                 self._apt.update()
-            offered = offers()
-            offer = choose(offered)
             try:
-                if offer is None:
-                    raise self._not_offered(asked, offered)
-                return self._download(step, offer)
+                return attempt()
             except DownloadError:
                 if fresh:
                     raise
                 fresh = True
+
+    def _fetch_packages(self, step: StepHandle, record: Path, wanted: Wanted) -> Mapping[str, Fetched]:
+        """What was chosen before, if it can still be had, or else what apt chooses now."""
+        before = read_chosen(record)
+        offers = self._apt.versions({package: version for package, (version, _) in before.items()})
+        if {offer.package: (offer.version, offer.sha256) for offer in offers} != before or not before:
+            step.detail(f"asking apt what {wanted.package} depends on")
+            offers = self._installation(wanted)
+            if before:
+                self._progress.note(f"what {wanted.package} depended on isn't offered any more; versions are new")
+        found = {offer.package: self._download(step, offer) for offer in self._apt.addressed(offers)}
+        write_chosen(record, wanted, offers)
+        return found
+
+    def _installation(self, wanted: Wanted) -> tuple[Offer, ...]:
+        offered = self._apt.packages(wanted.package)
+        if not self._apt.has_lists:
+            raise DownloadError(
+                f"no package lists could be fetched, so nothing is known of {wanted.package}",
+                details=self._apt.problems,
+                hint="check the network and the sources in /etc/apt, then run the same command again",
+            )
+        if not offered:
+            raise DownloadError(
+                f"this host's package sources have no package {wanted.package}"
+                f"{suggestion(wanted.package, self._apt.names())}",
+                details=self._apt.problems,
+                hint="see that /etc/apt has a Debian source that offers it, and that the network works",
+            )
+        if wanted.version is not None and wanted.version not in {offer.version for offer in offered}:
+            raise self._not_offered(f"{wanted.package} {wanted.version}", offered)
+        return self._apt.installation(wanted)
+
+    def _kept_packages(self, record: Path) -> Mapping[str, Fetched]:
+        """What this cache took for the same question before, if all of it is there."""
+        chosen = read_chosen(record)
+        kept = {package: (self._kept(sha256), version, sha256) for package, (version, sha256) in chosen.items()}
+        found = {package: Fetched(path, *rest) for package, (path, *rest) in kept.items() if path is not None}
+        return found if found.keys() == chosen.keys() else {}
 
     def _download(self, step: StepHandle, offer: Offer) -> Fetched:
         kept = self._kept(offer.sha256)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.debs import Deb
 from tests.unit.recorder import Recorder
 from unilinux.core.events import Progress
 from unilinux.core.layout import Layout
@@ -33,6 +34,16 @@ class Archive:
             f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: x <x@y>\nDescription: d\n"
             f"Filename: ./{file}\nSize: {len(content)}\nSHA256: {sha256 or true}\n"
         )
+        self.write()
+        return true
+
+    def add_deb(self, deb: Deb, *, sha256: str | None = None) -> str:
+        """Offer a package with files and dependencies; ``sha256`` makes the index lie."""
+        file = f"{deb.name}_{deb.version}_all.deb"
+        (self.root / file).write_bytes(deb.bytes)
+        true = hashlib.sha256(deb.bytes).hexdigest()
+        size = len(deb.bytes)
+        self.packages.append(f"{deb.control}Filename: ./{file}\nSize: {size}\nSHA256: {sha256 or true}\n")
         self.write()
         return true
 
