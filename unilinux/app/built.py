@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unilinux.core.files import write_atomically
@@ -73,11 +73,13 @@ class Built:
     def source_entries(self, name: str, at: str) -> list[Entry]:
         """A file or folder of the source, with all that is in it, at a path of the guest."""
         listed = json.loads((self.folder / _SOURCE_TREE).read_text(encoding="utf-8"))
-        root = f"/{name}"
+        # Below a folder only: "." is the whole source, and "/" the image's top, which is no entry of its own.
+        root = "" if PurePosixPath(name) == PurePosixPath() else f"/{PurePosixPath(name)}"
+        top = at.rstrip("/")
         return [
-            self._from_json(entry, at + entry["path"].removeprefix(root))
+            self._from_json(entry, top + entry["path"].removeprefix(root))
             for entry in listed
-            if entry["path"] == root or entry["path"].startswith(f"{root}/")
+            if entry["path"].startswith(f"{root}/") or (entry["path"] == root and top)
         ]
 
     def _has(self, entry: File) -> bool:

@@ -18,6 +18,7 @@ from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.elf.file import is_elf
+from unilinux.sources.accounts import group_lines, passwd_lines
 from unilinux.sources.hostfiles import entries_of
 
 # What every Unix program takes for granted. Numbers of devices are from the kernel's
@@ -32,11 +33,7 @@ _DEVICES = (
     Device("/dev/urandom", "c", 1, 9, 0o666),
     Device("/dev/zero", "c", 1, 5, 0o666),
 )
-_ACCOUNTS = (
-    # Both names of the group without rights are in use: Debian's, and that of servers' own defaults.
-    File("/etc/group", b"root:x:0:\nnogroup:x:65534:\nnobody:x:65534:\n"),
-    File("/etc/passwd", b"root:x:0:0:root:/:\nnobody:x:65534:65534:nobody:/:\n"),
-)
+_ACCOUNTS = (File("/etc/group", group_lines()), File("/etc/passwd", passwd_lines()))
 
 
 # Files of some seconds' life, and process numbers; for shm_open().

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from unilinux.app.build import build_app
 from unilinux.app.built import GATE, SYMBOLS
@@ -54,7 +55,7 @@ class Contents:
     that others have linked, ``system_calls`` names those of the kernel by their numbers.
     """
 
-    source: Mapping[str, str]
+    source: Mapping[str, Any]
     built: Output
     init: Output
     files: Tree

@@ -91,7 +91,7 @@ def make_record(
     plan: Plan,
     *,
     name: str,
-    source: Mapping[str, str],
+    source: Mapping[str, Any],
     kernel: Mapping[str, Any],
     symbols: int,
     files: Mapping[str, Path],

@@ -13,6 +13,8 @@ from unilinux.app.run import Run
 from unilinux.core.document import Model
 from unilinux.core.reference import keys_table, summary_of
 from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument
+from unilinux.sources.accounts import Group, User
+from unilinux.sources.deb import OwnedDirectory
 from unilinux.sources.debian import ExtraTarball
 from unilinux.sources.registry import KINDS
 
@@ -113,7 +115,8 @@ _HOW_TO = """\
 - **system calls by the SYSCALL instruction**: `--syscall trap` for one build, `syscall = "trap"` in a profile's
   `[entry]` for all of its images, or in `[[files]]` for a single program.
 - **a sysctl**: `sysctl.NAME=VALUE` in a profile's `cmdline`, and `PROC_SYSCTL = "y"` in its `[kernel]`.
-- **a dynamic program**: its interpreter and all libraries in `[[files]]`; a build fails and names what is missing.
+- **a dynamic program**: its interpreter and all libraries in `[[files]]`, which a source of kind `deb` brings along; a
+  build fails and names what is missing.
 - **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are
   open to all users.
 - **IPv6**: `IPV6 = "y"` in `[kernel]`; without it `listen [::]:80` fails in the guest.
@@ -143,6 +146,9 @@ def _manifest() -> str:
             _section("Top level", Manifest),
             *source,
             _section("`[[source.extra]]`", ExtraTarball),
+            _section("`[[source.users]]`", User),
+            _section("`[[source.groups]]`", Group),
+            _section("`[[source.directories]]`", OwnedDirectory),
             _section("`[build]`", Build),
             _section("`[[files]]`", File),
             _section("`[run]`", Run),

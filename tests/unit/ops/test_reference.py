@@ -19,13 +19,16 @@ from unilinux.core.document import Model, read_document
 from unilinux.core.reference import example_lines, keys_table
 from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument, read_profile
 from unilinux.ops.reference import CHECKS, EXAMPLE_MANIFEST, EXAMPLE_PROFILE, reference
+from unilinux.sources.accounts import Group, User
 from unilinux.sources.archive import ArchiveSource
+from unilinux.sources.deb import OwnedDirectory
 from unilinux.sources.debian import ExtraTarball
 from unilinux.sources.registry import KINDS
 
 PROJECT = Path(__file__).parents[3]
 MODELS: tuple[type[Model], ...] = (
-    Manifest, *KINDS, ExtraTarball, Build, File, Run, *CHECKS, TcpStep, ProfileDocument, MachineDefaults, EntryDefaults,
+    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *CHECKS, TcpStep, ProfileDocument,
+    MachineDefaults, EntryDefaults,
 )  # fmt: skip
 
 
