@@ -22,7 +22,8 @@ from unilinux.vm.vm import Vm
 
 GUESTS = PROJECT / "tests/guest"
 
-# QEMU 7.2 doesn't get on with SMAP in ring 3; see test_guest.py.
+# QEMU 7.2 reads the stack of a far return or IRET at CPL 3 with the kernel's rights, which SMAP forbids:
+# the kernel then oopses in ring 3. Ring 0 has no SMAP anyway.
 NO_SMAP = "clearcpuid=smap"
 
 DEBUG_SUFFIX = ".debug.gz"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.boot.alone import NO_SMAP
 from tests.boot.conftest import PROJECT, TCG, Workshop
 from unilinux.image.record import Image
 from unilinux.vm.engine import Boot
@@ -17,11 +18,8 @@ from unilinux.vm.vm import Vm
 
 SOURCES = PROJECT / "tests/guest"
 
-# QEMU 7.2 reads the stack of a far return or IRET at CPL 3 with the kernel's rights, which SMAP forbids:
-# the kernel then oopses in ring 3. Ring 0 has no SMAP anyway.
-_NO_SMAP = "clearcpuid=smap"
 # Warnings, which the profile's "quiet" hides: lockdep and the checks of the entry code tell by them what they find.
-_WARNINGS = "loglevel=5"
+WARNINGS = "loglevel=5"
 
 _TROUBLE = re.compile(
     r"WARNING: |BUG: |INFO: .*(lock|task|rcu|suspicious)|Oops|[Ss]tall|Call Trace|inconsistent|corrupt|DEBUG_LOCKS"
@@ -88,7 +86,7 @@ class Target:
             machine=image.plan.machine,
             kernel=image.bzimage if self.bzimage else image.vmlinux,
             evidence=evidence,
-            cmdline=(*image.plan.cmdline, _NO_SMAP, _WARNINGS, *words),
+            cmdline=(*image.plan.cmdline, NO_SMAP, WARNINGS, *words),
         )
         return Vm.start(boot, NativeQemu(replace(TCG, model=self.model)))
 
