@@ -121,7 +121,11 @@ class PrivateApt:
         status = self._root / "present"
         write_atomically(status, "\n".join(map(_as_installed, present)))
         asked = f"{wanted.package}={wanted.version}" if wanted.version else wanted.package
-        options = (f"-oDir::State::status={status}", f"-oAPT::Install-Recommends={str(wanted.recommends).lower()}")
+        options = (
+            f"-oDir::State::status={status}",
+            f"-oAPT::Install-Recommends={str(wanted.recommends).lower()}",
+            "-oAPT::Install-Suggests=false",  # whatever the user's own system gets
+        )
         try:
             text = self._run("apt-get", "-q", "--yes", "--simulate", *options, "install", asked)
         except CommandError as error:
