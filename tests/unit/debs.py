@@ -57,15 +57,15 @@ class Deb:
     @property
     def bytes(self) -> bytes:
         """The file: an ar archive of two tarballs."""
-        control = _tarball([Member("control", self.control)])
-        parts = {"debian-binary": b"2.0\n", "control.tar": control, "data.tar": _tarball(self.members)}
+        control = tarball([Member("control", self.control)])
+        parts = {"debian-binary": b"2.0\n", "control.tar": control, "data.tar": tarball(self.members)}
         return b"!<arch>\n" + b"".join(
             f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2)
             for name, data in parts.items()
         )
 
 
-def _tarball(members: Sequence[Member]) -> bytes:
+def tarball(members: Sequence[Member]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         for member in members:

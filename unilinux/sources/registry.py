@@ -8,7 +8,8 @@ from unilinux.sources.deb import DebSource
 from unilinux.sources.debian import DebianSource
 from unilinux.sources.folder import FolderSource
 from unilinux.sources.local import LocalSource
+from unilinux.sources.oci import OciSource
 from unilinux.sources.source import Source
 
-KINDS: tuple[type[Source], ...] = (DebianSource, DebSource, ArchiveSource, FolderSource, LocalSource)
+KINDS: tuple[type[Source], ...] = (DebianSource, DebSource, OciSource, ArchiveSource, FolderSource, LocalSource)
 """A manifest's ``[source]`` is one of these, by its ``kind``."""
