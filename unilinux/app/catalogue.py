@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The applications that there are: the folders below ``apps/``."""
+"""The applications that there are: the folders below ``apps/``, and any other folder with a manifest."""
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unilinux.app.manifest import Manifest
 from unilinux.core.document import key_lines, read_document
 from unilinux.core.errors import ManifestError, UsageError
+from unilinux.core.files import digest_bytes
 from unilinux.core.suggest import unknown
 
 MANIFEST_FILE = "app.toml"
+
+_PLACES = f"--app names an application (./x apps lists them), or a folder with an {MANIFEST_FILE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,19 @@ class App:
 
     folder: Path
     manifest: Manifest
+    outside: bool = False
+    """Whether its folder isn't one of the catalogue's; it is absolute then."""
+
+    @property
+    def option(self) -> str:
+        """What ``--app`` names it by: its name, or its folder if that is the user's own."""
+        return str(self.folder) if self.outside else self.manifest.name
+
+    @property
+    def word(self) -> str:
+        """What tells it from others in names of images: folders in two places may have one name."""
+        name = self.manifest.name
+        return f"{name}-{digest_bytes(os.fsencode(self.folder))[:8]}" if self.outside else name
 
     @property
     def path(self) -> Path:
@@ -78,19 +95,38 @@ class Catalogue:
         """The names of all applications, sorted."""
         return tuple(sorted(path.parent.name for path in self._root.glob(f"*/{MANIFEST_FILE}")))
 
-    def find(self, name: str) -> App:
-        """The application of that name.
+    def find(self, word: str) -> App:
+        """The application of that name, or the one in the folder at that path.
+
+        A word with a ``/`` is a path. So is the name of a folder, unless an application has it.
 
         :raise UsageError: there is none; the message suggests the nearest.
         :raise ManifestError: its manifest doesn't hold.
         """
-        if name not in self.names:
-            raise UsageError(unknown("application", name, self.names), hint="./x apps   lists them")
-        return load_app(self._root / name)
+        if word not in self.names and _is_path(word):
+            return self._at(word)
+        if word not in self.names:
+            raise UsageError(unknown("application", word, self.names), hint="./x apps   lists them")
+        return load_app(self._root / word)
+
+    def has(self, word: str) -> bool:
+        """Whether a word names an application, be its manifest right or not."""
+        return word in self.names or (_is_path(word) and (Path(word) / MANIFEST_FILE).is_file())
 
     def all(self) -> tuple[App | Broken, ...]:
         """Every application, sorted by name, and for a manifest that doesn't hold what is wrong with it."""
         return tuple(self._load(name) for name in self.names)
+
+    def _at(self, path: str) -> App:
+        folder = Path(path).resolve()
+        if not folder.is_dir():
+            what = "is no folder" if folder.exists() else "does not exist"
+            raise UsageError(f"the application {path} {what}", hint=_PLACES)
+        if not (folder / MANIFEST_FILE).is_file():
+            raise UsageError(f"the folder {path} is no application: it has no {MANIFEST_FILE}", hint=_PLACES)
+        if folder.parent == self._root.resolve():
+            return load_app(self._root / folder.name)
+        return replace(load_app(folder), outside=True)
 
     def _load(self, name: str) -> App | Broken:
         try:
@@ -117,6 +153,10 @@ def load_app(folder: Path) -> App:
     if problems:
         raise ManifestError(f"{path}: the folder does not fit the manifest", details=problems)
     return App(folder=folder, manifest=manifest)
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or (word != "" and Path(word).is_dir())
 
 
 def _comment(text: str, line: int | None) -> str:

@@ -28,6 +28,7 @@ class Request:
     """An image to build. None stands for what the application and its profile say."""
 
     app: str
+    """A name of the catalogue, or a path of the folder of an application."""
     profile: str | None = None
     target: str | None = None
     ring: int | None = None
@@ -70,7 +71,7 @@ class Plan:
     @property
     def name(self) -> str:
         """The image's name, which is that of its folder below ``build/``."""
-        return "-".join((self.app.manifest.name, self.profile.name, *(choice.word for choice in self._unusual)))
+        return "-".join((self.app.word, self.profile.name, *(choice.word for choice in self._unusual)))
 
     @property
     def _unusual(self) -> tuple[_Chosen, ...]:
@@ -109,7 +110,7 @@ class Plan:
     def command_to(self, task: str) -> str:
         """The command that does something with just this image, quoted for a shell."""
         options = [word for choice in self._unusual for word in (choice.option, choice.value)]
-        return shlex.join(("./x", task, "--app", self.app.manifest.name, "--profile", self.profile.option, *options))
+        return shlex.join(("./x", task, "--app", self.app.option, "--profile", self.profile.option, *options))
 
     def forwarding(self, ports: tuple[int, ...]) -> Plan:
         """The same plan with a free port of the host in front of each of these."""

@@ -33,7 +33,7 @@ class Finding:
     @property
     def name(self) -> str:
         """The profile's name."""
-        return f"{self.plan.app.manifest.name}-minimal"
+        return f"{self.plan.app.word}-minimal"
 
     @property
     def stated(self) -> tuple[SymbolState, ...]:
@@ -90,7 +90,7 @@ def _head(found: Finding) -> str:
         if shrunk.minimal
         else f"NOT MINIMAL YET: the time ran out with {len(shrunk.untried)} things untried. The same command continues."
     )
-    made = f"found by ./x minimise --app {manifest.name} --profile {profile.option}"
+    made = f"found by ./x minimise --app {plan.app.option} --profile {profile.option}"
     kernel = f"Linux {found.resolved.kernel_version}, {spec.target}, ring {entry.ring}, {entry.syscall}"
     lines = [
         f"# The smallest kernel for {manifest.name}, {made}",

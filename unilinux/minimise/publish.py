@@ -74,7 +74,7 @@ def _require_same_config(job: Job, finding: Finding, text: str) -> None:
     with tempfile.TemporaryDirectory(prefix="unilinux-profile-") as folder:
         Path(folder, f"{finding.name}.toml").write_text(text, encoding="utf-8")
         request = Request(
-            app=plan.app.manifest.name, profile=finding.name, target=plan.machine.spec.target, kernel=plan.kernel
+            app=plan.app.option, profile=finding.name, target=plan.machine.spec.target, kernel=plan.kernel
         )
         staged = _Staged(project=layout.project, cache=layout.cache, build=layout.build, staged=Path(folder))
         written = job.pipeline.config(replace(make_plan(request, staged), app=plan.app))

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unilinux.app.catalogue import Catalogue
+from unilinux.app.catalogue import MANIFEST_FILE, Catalogue
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.suggest import suggestion
@@ -44,16 +45,16 @@ def find_finished(layout: Layout, word: str) -> Finished:
 
     :raise UsageError: it names none, or not a whole one.
     """
-    for folder in (Path(word), layout.build / word, _usual_folder(layout, word)):
-        if folder is not None and folder.is_dir():
+    catalogue = Catalogue(layout.apps)
+    for folder in (Path(word), layout.build / word, _usual_folder(layout, catalogue, word)):
+        if folder is not None and folder.is_dir() and not (folder / MANIFEST_FILE).is_file():
             return read_finished(folder)
     built = [path.parent.name for path in layout.build.glob(f"*/{RECORD_FILE}")]
-    applications = Catalogue(layout.apps).names
-    if word in applications:
-        raise UsageError(f"the image of {word} isn't built", hint=f"./x build --app {word}")
+    if catalogue.has(word):
+        raise UsageError(f"the image of {word} isn't built", hint=f"./x build --app {shlex.quote(word)}")
     known = ", ".join(sorted(built)) or "nothing yet, see ./x build"
     raise UsageError(
-        f"there is no image {word!r}{suggestion(word, (*built, *applications))}",
+        f"there is no image {word!r}{suggestion(word, (*built, *catalogue.names))}",
         hint=f"name a folder, or what lies in {layout.build}: {known}",
     )
 
@@ -84,9 +85,9 @@ def is_finished(folder: Path) -> bool:
     return (folder / RECORD_FILE).is_file()
 
 
-def _usual_folder(layout: Layout, app: str) -> Path | None:
+def _usual_folder(layout: Layout, catalogue: Catalogue, word: str) -> Path | None:
     """Where the image of an application with its usual profile lies."""
-    catalogue = Catalogue(layout.apps)
-    if app not in catalogue.names:
+    if not catalogue.has(word):
         return None
-    return layout.build / f"{app}-{catalogue.find(app).manifest.profile}"
+    app = catalogue.find(word)
+    return layout.build / f"{app.word}-{app.manifest.profile}"

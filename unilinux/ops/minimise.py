@@ -144,7 +144,7 @@ def _kept_by_user(here: Workshop, plan: Plan, keep: Sequence[str]) -> dict[str, 
         if resolved.value(symbol) in ("n", ""):
             raise UsageError(
                 f"--keep {symbol}: it is not on in {plan.name}{suggestion(symbol, resolved.symbols)}",
-                hint=f"./x config --app {plan.app.manifest.name} --profile {plan.profile.option} lists what is",
+                hint=f"./x config --app {plan.app.option} --profile {plan.profile.option} lists what is",
             )
     return dict.fromkeys(keep, "asked for by --keep")
 

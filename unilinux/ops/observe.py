@@ -35,7 +35,7 @@ def observe(here: Workshop, request: Request) -> Usage:
         evidence=evidence_folder(image.folder, "observe"),
         store=here.new_store(),
     ).run()
-    path = here.layout.build / f"{request.app}-{plan.profile.name}" / USAGE_FILE
+    path = here.layout.build / f"{plan.app.word}-{plan.profile.name}" / USAGE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps(usage.document(), indent=1) + "\n")
     return usage

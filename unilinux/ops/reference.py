@@ -139,8 +139,9 @@ def _manifest() -> str:
             proofs.append(_section("`[[verify.steps]]`", checks.TcpStep))
     return _page(
         "Reference of app.toml",
-        "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file; `./x"
-        " apps` lists them, and what is wrong with one. Each key is listed here with an example. Paths in the "
+        "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file, here or "
+        "anywhere on the disk, where `--app` names it by its path; `./x apps` "
+        "lists those that are here, and what is wrong with one. Each key is listed here with an example. Paths in the "
         "image are absolute, other paths are relative to the file's folder or to that of the build.",
         [
             _section("Top level", Manifest),

@@ -111,7 +111,7 @@ def why(here: Workshop, request: Request, *, symbol: str, build: bool = True, ti
         observed=_observed(here.layout.build, plan, name),
         refusal=found.refusal,
     )
-    looked = any(here.layout.build.glob(f"{plan.app.manifest.name}-*/{USAGE_FILE}"))
+    looked = any(here.layout.build.glob(f"{plan.app.word}-*/{USAGE_FILE}"))
     if not looked and found.explanation.state.value not in ("", "n") and build:
         answer = replace(answer, observed=_look(here, request, plan, name))
     if found.without is not None and answer.refusal is None and build:
@@ -135,7 +135,7 @@ def _observed(build: Path, plan: Plan, symbol: str) -> Mapping[str, Any] | None:
 
     It observes on a generous kernel, so that is the usual case where the image's profile is a small one.
     """
-    others = sorted(path.name for path in build.glob(f"{plan.app.manifest.name}-*"))
+    others = sorted(path.name for path in build.glob(f"{plan.app.word}-*"))
     for name in dict.fromkeys((plan.name, *others)):
         try:
             found = json.loads((build / name / USAGE_FILE).read_text(encoding="utf-8"))["symbols"].get(symbol)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,59 @@ def test_shipped_application_holds(name: str) -> None:
 def test_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="no application 'ngnix'; did you mean 'nginx'"):
         Catalogue(APPS).find("ngnix")
+
+
+def test_a_folder_anywhere_is_an_application(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_app().folder
+    catalogue = Catalogue(tmp_path / "none")
+    monkeypatch.chdir(folder)
+    for word in (str(folder), "../toy", ".", f"{folder}/"):
+        app = catalogue.find(word)
+        assert (app.folder, app.outside, app.option) == (folder, True, str(folder))
+        assert re.fullmatch(r"toy-[0-9a-f]{8}", app.word)
+        assert catalogue.has(word)
+    monkeypatch.chdir(folder.parent)
+    assert catalogue.find("toy").folder == folder
+
+
+def test_two_folders_of_one_name_are_two_applications(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = make_app().folder
+    other = Path(shutil.copytree(folder, tmp_path / "other" / "toy"))
+    catalogue = Catalogue(tmp_path / "none")
+    assert catalogue.find(str(folder)).word != catalogue.find(str(other)).word
+
+
+def test_a_path_into_the_catalogue_is_the_name(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_app().folder
+    catalogue = Catalogue(folder.parent)
+    other = folder.parent.parent / "toy"
+    other.mkdir()
+    monkeypatch.chdir(other.parent)
+    for word in ("toy", "apps/toy", str(folder)):  # "toy" is a folder here, too: the catalogue comes first
+        assert catalogue.find(word) == App(folder=folder, manifest=make_app().manifest)
+
+
+def test_paths_that_are_no_application(make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_app().folder
+    catalogue = Catalogue(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for word, said in (
+        ("./gone", "the application ./gone does not exist"),
+        (str(folder / "app.toml"), f"the application {folder}/app.toml is no folder"),
+        ("empty", "the folder empty is no application: it has no app.toml"),
+        ("", "there is no application ''"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            catalogue.find(word)
+        assert said in caught.value.message
+        assert not catalogue.has(word)
+    folder.rename(tmp_path / "ball")
+    with pytest.raises(ManifestError) as wrong:
+        catalogue.find("./ball")
+    assert "'toy' must be the folder's name, 'ball'" in wrong.value.details[0]
 
 
 def test_a_broken_neighbour_does_no_harm(make_app: MakeApp) -> None:

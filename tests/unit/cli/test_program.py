@@ -93,7 +93,7 @@ def test_help_behind_an_option_that_wants_a_value() -> None:
     done = run("build", "--app", "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ./x build [OPTIONS]")
-    assert "a folder of apps/" in done.stdout
+    assert "a folder with an app.toml" in done.stdout
 
 
 def test_alone_it_lists_all_commands() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,15 @@ def test_two_kernels_of_one_name_are_two(tmp_path: Path) -> None:
     assert all(name.startswith("hello-tiny-linux-6.12.30-") for name in names)
     # With a space in its path it is one word of the command.
     assert shlex.split(plans[1].command)[-1] == str(folders[1])
+
+
+def test_an_application_outside_the_catalogue_has_an_image_of_its_own(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(LAYOUT.apps / "hello", tmp_path / "a folder" / "hello"))
+    plan = make_plan(Request(app=str(folder)), LAYOUT)
+    assert re.fullmatch(r"hello-[0-9a-f]{8}-tiny", plan.name)
+    assert plan.command == f"./x build --app '{folder}' --profile tiny"
+    again = make_plan(Request(app=shlex.split(plan.command)[3]), LAYOUT)
+    assert again.name == plan.name
 
 
 def test_the_memory_of_the_files_is_the_images_and_that_of_the_machine_its_own() -> None:

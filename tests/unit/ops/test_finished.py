@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,16 @@ def test_an_image_is_found_by_folder_by_name_and_by_application(tmp_path: Path) 
     found = find_finished(layout, "nginx")
     assert found.folder == folder
     assert found.config == {"EPOLL": "y", "TEXT": "a b", "SMP": "n"}
+
+
+def test_the_image_of_an_application_outside_the_catalogue(tmp_path: Path) -> None:
+    folder = shutil.copytree(LAYOUT.apps / "nginx", tmp_path / "nginx")
+    layout = replace(LAYOUT, build=tmp_path / "build")
+    with pytest.raises(UsageError, match="isn't built") as caught:
+        find_finished(layout, str(folder))
+    assert caught.value.hint == f"./x build --app {folder}"
+    built = image(layout.build / make_plan(Request(app=str(folder)), layout).name)
+    assert find_finished(layout, str(folder)).folder == built
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,7 @@ def minimised_text(found: Minimised) -> str:
     lines += ["", f"{outcome.made} trials in this run, {finding.trials} in all", f"profile  {found.path}"]
     if not finding.shrunk.minimal:
         lines += _unfinished(finding.shrunk.untried)
-    manifest = plan.app.manifest
-    return "\n".join([*lines, f"build it  ./x build --app {manifest.name} --profile {finding.name}"])
+    return "\n".join([*lines, f"build it  ./x build --app {plan.app.option} --profile {finding.name}"])
 
 
 def _unfinished(names: Sequence[str]) -> list[str]:
