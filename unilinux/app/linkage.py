@@ -10,9 +10,9 @@ from unilinux.arch.architecture import X86_64
 from unilinux.core.errors import BuildError
 from unilinux.core.tree import Entry, File, Symlink, Tree
 from unilinux.elf.file import MAGIC, Elf, parse_elf, read_elf
+from unilinux.elf.loader import provides
 
 _MOST_LINKS = 40  # as many as the kernel follows
-_MUSL = "ld-musl-"
 _SHOWN_BYTES = 256
 
 
@@ -99,14 +99,12 @@ def _first_problems(files: _Files, main: str) -> Iterator[str]:
 def _dynamic_problems(files: _Files, path: str, elf: Elf, interpreter: str) -> Iterator[str]:
     if not isinstance(files.find(interpreter), File):
         yield f"{path} is started by {interpreter}, which isn't in the image"
-    # musl's loader is its C library.
-    own = PurePosixPath(interpreter).name.startswith(_MUSL)
     waiting, seen = [(path, name) for name in elf.needed], set(elf.needed)
     while waiting:
         who, name = waiting.pop()
         found = files.named(name)
         if not isinstance(found, File):
-            if not (own and (name == "libc.so" or name.startswith("libc.musl-"))):
+            if not provides(interpreter, name):
                 yield f"{who} needs the library {name}, which isn't in the image"
             continue
         library = _elf_of(found)

@@ -31,6 +31,7 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")  # Elf64_Phdr
 _KINDS = {1: "ET_REL", 2: "ET_EXEC", 3: "ET_DYN", 4: "ET_CORE"}
 _MACHINES = {3: "EM_386", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
 _SEGMENTS = {0: "PT_NULL", 1: "PT_LOAD", 2: "PT_DYNAMIC", 3: "PT_INTERP", 4: "PT_NOTE", 7: "PT_TLS"}
+_TEXTS = {"DT_NEEDED": "needed", "DT_SONAME": "soname", "DT_RPATH": "rpath", "DT_RUNPATH": "runpath"}
 _EXECUTABLE, _ALLOCATED = 0x4, 0x2  # SHF_EXECINSTR, SHF_ALLOC
 _RUNS = 0x1  # PF_X
 _SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
@@ -161,11 +162,22 @@ class Elf:
     @cached_property
     def needed(self) -> tuple[str, ...]:
         """The names of the libraries that it is linked with when it is started (DT_NEEDED)."""
-        with _explained(self.path):
-            from elftools.elf.dynamic import DynamicSegment
+        return tuple(text for tag, text in self._dynamic_texts if tag == "DT_NEEDED")
 
-            dynamic = (segment for segment in self._file.iter_segments() if isinstance(segment, DynamicSegment))
-            return tuple(str(cast("Any", tag).needed) for segment in dynamic for tag in segment.iter_tags("DT_NEEDED"))
+    @property
+    def soname(self) -> str | None:
+        """The name that a library has for those linked with it (DT_SONAME)."""
+        return next((text for tag, text in self._dynamic_texts if tag == "DT_SONAME"), None)
+
+    @property
+    def rpath(self) -> tuple[str, ...]:
+        """Folders for its libraries, and for those that they need in turn (DT_RPATH); as written, with ``$ORIGIN``."""
+        return self._folders("DT_RPATH")
+
+    @property
+    def runpath(self) -> tuple[str, ...]:
+        """Folders for its own libraries only (DT_RUNPATH). With these, those of :attr:`rpath` don't count."""
+        return self._folders("DT_RUNPATH")
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
@@ -214,6 +226,23 @@ class Elf:
     def section(self, name: str) -> Section | None:
         """The first section of that name."""
         return next((section for section in self.sections if section.name == name), None)
+
+    def _folders(self, wanted: str) -> tuple[str, ...]:
+        return tuple(part for tag, text in self._dynamic_texts if tag == wanted for part in text.split(":") if part)
+
+    @cached_property
+    def _dynamic_texts(self) -> tuple[tuple[str, str], ...]:
+        """What the dynamic segment says in words: each tag with its text."""
+        with _explained(self.path):
+            from elftools.elf.dynamic import DynamicSegment
+
+            dynamic = (segment for segment in self._file.iter_segments() if isinstance(segment, DynamicSegment))
+            tags = (tag for segment in dynamic for tag in segment.iter_tags())
+            return tuple(
+                (str(tag.entry.d_tag), str(getattr(cast("Any", tag), _TEXTS[tag.entry.d_tag])))
+                for tag in tags
+                if tag.entry.d_tag in _TEXTS
+            )
 
     @cached_property
     def _file(self) -> ELFFile:
