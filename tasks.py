@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# long: one function for each command, with its options, which invoke reads here
 """UniLinux's commands, for `invoke` and `./x`: each names its options and calls one function of the library.
 
 What a command does is imported when it runs: `--help` is quick.
@@ -68,6 +69,21 @@ def profiles(context: Context, json: bool = False, verbose: bool = False) -> Non
     from unilinux.cli.commands import project
 
     project.list_profiles(PROJECT, as_json=json, verbose=verbose)
+
+
+@task(
+    positional=["name"],
+    help={
+        "name": "the application's name, for apps/NAME; or the PATH of a folder of that name",
+        "from": "the PATH of a program of this host (an ELF file)",
+        **_ANSWER,
+    },
+)
+def new(context: Context, name: str, from_: str, json: bool = False, verbose: bool = False) -> None:
+    """Write an app.toml for a program: what could be found out about it, to be edited."""
+    from unilinux.cli.commands import project
+
+    project.new(PROJECT, name, from_, as_json=json, verbose=verbose)
 
 
 @_image_task(*_IMAGE, help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"})
@@ -375,6 +391,7 @@ def check_patches(context: Context, kernel: str = "", json: bool = False, verbos
 namespace = Collection(
     setup_task,
     apps,
+    new,
     profiles,
     build,
     run,

@@ -16,7 +16,7 @@ from unilinux.core.suggest import unknown
 
 MANIFEST_FILE = "app.toml"
 
-_PLACES = f"--app names an application (./x apps lists them), or a folder with an {MANIFEST_FILE}"
+_PLACES = f"--app names an application (./x apps lists them), a folder with an {MANIFEST_FILE}, or a program"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +38,19 @@ class App:
 
     folder: Path
     manifest: Manifest
-    outside: bool = False
-    """Whether its folder isn't one of the catalogue's; it is absolute then."""
+    given: Path | None = None
+    """What the user names it by if it isn't in the catalogue: its folder, or its program. An absolute path."""
 
     @property
     def option(self) -> str:
-        """What ``--app`` names it by: its name, or its folder if that is the user's own."""
-        return str(self.folder) if self.outside else self.manifest.name
+        """What ``--app`` names it by: its name, or a path if it is the user's own."""
+        return self.manifest.name if self.given is None else str(self.given)
 
     @property
     def word(self) -> str:
         """What tells it from others in names of images: folders in two places may have one name."""
         name = self.manifest.name
-        return f"{name}-{digest_bytes(os.fsencode(self.folder))[:8]}" if self.outside else name
+        return name if self.given is None else f"{name}-{place_word(self.given)}"
 
     @property
     def path(self) -> Path:
@@ -120,13 +120,13 @@ class Catalogue:
     def _at(self, path: str) -> App:
         folder = Path(path).resolve()
         if not folder.is_dir():
-            what = "is no folder" if folder.exists() else "does not exist"
+            what = "is neither a folder nor a program (an ELF file)" if folder.exists() else "does not exist"
             raise UsageError(f"the application {path} {what}", hint=_PLACES)
         if not (folder / MANIFEST_FILE).is_file():
             raise UsageError(f"the folder {path} is no application: it has no {MANIFEST_FILE}", hint=_PLACES)
         if folder.parent == self._root.resolve():
             return load_app(self._root / folder.name)
-        return replace(load_app(folder), outside=True)
+        return replace(load_app(folder), given=folder)
 
     def _load(self, name: str) -> App | Broken:
         try:
@@ -153,6 +153,11 @@ def load_app(folder: Path) -> App:
     if problems:
         raise ManifestError(f"{path}: the folder does not fit the manifest", details=problems)
     return App(folder=folder, manifest=manifest)
+
+
+def place_word(place: Path) -> str:
+    """Eight digits that tell a place on this host from others."""
+    return digest_bytes(os.fsencode(place))[:8]
 
 
 def _is_path(word: str) -> bool:

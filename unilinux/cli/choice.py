@@ -25,7 +25,9 @@ class Choice:
     With each stands what ``--help`` says of it.
     """
 
-    app: Annotated[str, "the application: a name (./x apps lists them), or the PATH of a folder with an app.toml"]
+    app: Annotated[
+        str, "the application: a name (./x apps lists them), or the PATH of a folder with an app.toml or of a program"
+    ]
     profile: Annotated[
         str, "the kind of kernel: ./x profiles lists them, or a PATH.toml; the application says which is usual"
     ] = ""

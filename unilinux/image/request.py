@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from unilinux.app.catalogue import App, Catalogue
+from unilinux.app.proposal import is_program, program_app
 from unilinux.core.document import key_lines
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
@@ -22,13 +23,16 @@ from unilinux.machine.compose import Machine, compose
 from unilinux.machine.spec import Forward, MachineSpec
 from unilinux.machine.target import DEFAULT_TARGET
 
+_PROGRAMS = "programs"
+"""The folder below ``build/`` with the manifests of programs that have none of their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """An image to build. None stands for what the application and its profile say."""
 
     app: str
-    """A name of the catalogue, or a path of the folder of an application."""
+    """A name of the catalogue, or the path of an application's folder, or of a program."""
     profile: str | None = None
     target: str | None = None
     ring: int | None = None
@@ -144,7 +148,7 @@ def make_plan(request: Request, layout: Layout) -> Plan:
     :raise UsageError: an unknown application, profile or machine, a missing file, or values that don't fit.
     :raise ManifestError: a manifest or profile that doesn't hold.
     """
-    app = Catalogue(layout.apps).find(request.app)
+    app = find_app(request.app, layout)
     if request.initrd is not None and not request.initrd.is_file():
         raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
     manifest = app.manifest
@@ -169,6 +173,20 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         words=request.words,
         initrd=request.initrd,
     )
+
+
+def find_app(word: str, layout: Layout) -> App:
+    """The application that a word of the command line names: as :meth:`Catalogue.find` does, or a program by its path.
+
+    The manifest that is made for a program is kept below ``build/``.
+
+    :raise UsageError: there is none.
+    :raise ManifestError: its manifest doesn't hold.
+    :raise BuildError: the program is none for this processor, or lacks something that it needs.
+    """
+    if is_program(word):
+        return program_app(Path(word), layout.build / _PROGRAMS)
+    return Catalogue(layout.apps).find(word)
 
 
 def _usual_memory_mib(app: App, profile: Profile) -> int:

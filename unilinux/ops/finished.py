@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from unilinux.app.catalogue import MANIFEST_FILE, Catalogue
+from unilinux.app.proposal import is_program
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.suggest import suggestion
 from unilinux.image.record import ARTIFACTS, RECORD_FILE
+from unilinux.image.request import find_app
 from unilinux.kernel.kbuild import parse_config
 
 _NEEDED = (RECORD_FILE, *(ARTIFACTS[name] for name in ("vmlinux_debug", "config")))
@@ -50,7 +52,7 @@ def find_finished(layout: Layout, word: str) -> Finished:
         if folder is not None and folder.is_dir() and not (folder / MANIFEST_FILE).is_file():
             return read_finished(folder)
     built = [path.parent.name for path in layout.build.glob(f"*/{RECORD_FILE}")]
-    if catalogue.has(word):
+    if catalogue.has(word) or is_program(word):
         raise UsageError(f"the image of {word} isn't built", hint=f"./x build --app {shlex.quote(word)}")
     known = ", ".join(sorted(built)) or "nothing yet, see ./x build"
     raise UsageError(
@@ -87,7 +89,7 @@ def is_finished(folder: Path) -> bool:
 
 def _usual_folder(layout: Layout, catalogue: Catalogue, word: str) -> Path | None:
     """Where the image of an application with its usual profile lies."""
-    if not catalogue.has(word):
+    if not catalogue.has(word) and not is_program(word):
         return None
-    app = catalogue.find(word)
+    app = find_app(word, layout)
     return layout.build / f"{app.word}-{app.manifest.profile}"

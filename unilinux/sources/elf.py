@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -12,7 +13,7 @@ from unilinux.core.errors import BuildError
 from unilinux.core.files import digest_file
 from unilinux.core.tree import File, Tree
 from unilinux.elf.file import is_elf, read_elf
-from unilinux.elf.loader import Loading, Sysroot, other_machine
+from unilinux.elf.loader import Loading, Sysroot, Taken, other_machine
 from unilinux.fetch.fetcher import Fetcher
 from unilinux.sources.hostfiles import copy
 from unilinux.sources.source import Materials, Source
@@ -81,22 +82,9 @@ class ElfSource(Source):
         :raise BuildError: it is no program for this processor, or something that it needs is missing.
         """
         del fetcher  # it is here
-        program, root = folder / self.path, folder / self.sysroot
-        _require_program(program)
-        if not root.is_dir():
-            raise BuildError(f"the sysroot {root} is no folder", hint="see source.sysroot in app.toml")
-        place = self.at or f"/bin/{program.name}"
-        loading = Loading(program, place, sysroot=Sysroot(root), machine=X86_64.elf_machine)
-        for name in self.libraries:
-            loading.add(name)
-        if loading.problems:
-            raise BuildError(
-                f"{program} can't be taken along with all that it needs",
-                details=loading.problems,
-                hint="install what is missing, or say in which sysroot it is: source.sysroot in app.toml",
-            )
-        files = {f"elf:{one.place}": one.origin.resolve() for one in loading.taken}
-        modes = {one.place: 0o755 if is_elf(one.origin) else 0o644 for one in loading.taken}
+        taken = closure(folder / self.path, at=self.at, sysroot=folder / self.sysroot, libraries=self.libraries)
+        files = {f"elf:{one.place}": one.origin.resolve() for one in taken}
+        modes = {one.place: 0o755 if is_elf(one.origin) else 0o644 for one in taken}
 
         def lay_out(target: Path) -> Tree:
             entries = []
@@ -106,9 +94,32 @@ class ElfSource(Source):
                 entries.append(File(path, target / path.lstrip("/"), modes[path]))
             return Tree.of(entries)
 
-        listed = [{"file": one.place, "sha256": digest_file(one.origin)} for one in loading.taken]
+        listed = [{"file": one.place, "sha256": digest_file(one.origin)} for one in taken]
         facts = {"kind": self.kind, "path": self.path, "sysroot": self.sysroot, "files": listed}
         return Materials(lay_out=lay_out, spec={"modes": modes}, files=files, facts=facts)
+
+
+def closure(
+    program: Path, *, at: str | None = None, sysroot: Path = Path("/"), libraries: Sequence[str] = ()
+) -> tuple[Taken, ...]:
+    """A program and all that it is started with; see :class:`ElfSource` for what the arguments mean.
+
+    :raise BuildError: it is no program for this processor, or something that it needs is missing.
+    """
+    _require_program(program)
+    if not sysroot.is_dir():
+        raise BuildError(f"the sysroot {sysroot} is no folder", hint="see source.sysroot in app.toml")
+    place = at or f"/bin/{program.name}"
+    loading = Loading(program, place, sysroot=Sysroot(sysroot), machine=X86_64.elf_machine)
+    for name in libraries:
+        loading.add(name)
+    if loading.problems:
+        raise BuildError(
+            f"{program} can't be taken along with all that it needs",
+            details=loading.problems,
+            hint="install what is missing, or say in which sysroot it is: source.sysroot in app.toml",
+        )
+    return loading.taken
 
 
 def _require_program(path: Path) -> None:

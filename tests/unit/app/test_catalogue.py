@@ -47,7 +47,7 @@ def test_a_folder_anywhere_is_an_application(
     monkeypatch.chdir(folder)
     for word in (str(folder), "../toy", ".", f"{folder}/"):
         app = catalogue.find(word)
-        assert (app.folder, app.outside, app.option) == (folder, True, str(folder))
+        assert (app.folder, app.given, app.option) == (folder, folder, str(folder))
         assert re.fullmatch(r"toy-[0-9a-f]{8}", app.word)
         assert catalogue.has(word)
     monkeypatch.chdir(folder.parent)
@@ -78,7 +78,10 @@ def test_paths_that_are_no_application(make_app: MakeApp, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     for word, said in (
         ("./gone", "the application ./gone does not exist"),
-        (str(folder / "app.toml"), f"the application {folder}/app.toml is no folder"),
+        (
+            str(folder / "app.toml"),
+            f"the application {folder}/app.toml is neither a folder nor a program (an ELF file)",
+        ),
         ("empty", "the folder empty is no application: it has no app.toml"),
         ("", "there is no application ''"),
     ):

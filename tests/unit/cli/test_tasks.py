@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 TASKS = (
-    *("setup", "apps", "profiles", "build", "run", "verify", "config", "clean", "test", "check"),
+    *("setup", "apps", "new", "profiles", "build", "run", "verify", "config", "clean", "test", "check"),
     *("boot", "size", "diff", "why", "memory", "budget", "report", "ladder", "observe", "minimise"),
     *("patches.checkout", "patches.export", "patches.port", "patches.check"),
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from unilinux.cli.text.clean import cleaned_text
 from unilinux.cli.text.tables import show_applications, show_profiles
 from unilinux.ops import catalogue, checks, host, patches
 from unilinux.ops.clean import clean as clean_up
+from unilinux.ops.new import new as new_application
 from unilinux.ops.patches import SeriesListing
 
 
@@ -32,6 +34,13 @@ def list_profiles(project: Path, *, as_json: bool, verbose: bool) -> None:
             here.answer(found, str)
         else:
             show_profiles(found)
+
+
+def new(project: Path, name: str, program: str, *, as_json: bool, verbose: bool) -> None:
+    """Write a manifest for a program."""
+    with session(project, as_json=as_json, verbose=verbose) as here:
+        made = new_application(here.workshop, name, program)
+        here.answer(made, lambda: f"{made.path}: edit it, then ./x verify --app {shlex.quote(made.option)}")
 
 
 def show_host(project: Path, *, as_json: bool, verbose: bool) -> None:
