@@ -38,19 +38,24 @@ def compiled(folder: Path, way: str) -> Path:
     return folder / "server"
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_program_of_the_host_runs_in_ring_0(
-    workshop: Workshop, boot_of: Callable[[Image], Boot], tmp_path: Path, way: str
-) -> None:
-    program = compiled(tmp_path, way)
-    app = tmp_path / f"elf-{way}"
+def with_manifest(program: Path) -> Path:
+    app = program.parent / "elf"
     app.mkdir()
     (app / "app.toml").write_text(
-        f'schema = 1\nname = "{app.name}"\nsummary = "s"\nversion = "1"\nprofile = "tiny"\n'
+        'schema = 1\nname = "elf"\nsummary = "s"\nversion = "1"\nprofile = "tiny"\n'
         f'[source]\nkind = "elf"\npath = {json.dumps(str(program))}\n[[files]]\npath = "/"\nsource = "."\n'
         '[run]\nargv = ["/bin/server"]\nmounts = ["proc"]\nmemory_mib = 64\n[[verify]]\nkind = "exit"\nstatus = 7\n'
     )
-    image = workshop.build(str(app))
+    return app
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("manifest", [True, False], ids=["manifest", "path"])
+def test_a_program_of_the_host_runs_in_ring_0(
+    workshop: Workshop, boot_of: Callable[[Image], Boot], tmp_path: Path, way: str, *, manifest: bool
+) -> None:
+    program = compiled(tmp_path, way)
+    image = workshop.build(str(with_manifest(program) if manifest else program))
     assert image.record["ring"] == 0
     taken = [one["file"] for one in image.record["source"]["files"]]
     assert ("/bin/lib/libwords.so" in taken) == (way == "own-library")
