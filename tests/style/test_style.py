@@ -83,6 +83,17 @@ def test_ci_runs_just_what_the_readme_tells() -> None:
     assert [command for command in commands if command not in told] == []
 
 
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="this is no clone")
+def test_what_is_made_here_is_not_in_the_repository() -> None:
+    def tracked(*options: str) -> list[str]:
+        argv = ["git", "ls-files", *options]
+        return subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert tracked("--cached", "--ignored", "--exclude-standard") == []
+    links = [line for line in tracked("--stage") if line.startswith("120000")]
+    assert links == [], "a link can lead to what only its author has"
+
+
 def test_the_rules_look_at_something() -> None:
     names = {name for name, _ in _sources("", "unilinux", suffixes=(".py", ""))}
     assert {"x", "unilinux/core/errors.py", "unilinux/report/terminal.py"} <= names

@@ -202,6 +202,14 @@ def _wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+def test_an_environment_that_is_a_link_to_nothing_is_told(trial: Trial) -> None:
+    (trial.root / ".venv").symlink_to("gone/.venv")
+    status, _, errors = trial.call("apps")
+    assert status == 4
+    assert f"{trial.root}/.venv is a link to nothing (gone/.venv); remove it: rm " in errors
+    assert [line for line in trial.calls() if line.startswith(("venv", "pip"))] == []
+
+
 def test_an_interrupted_set_up_does_not_count(trial: Trial) -> None:
     (trial.bin / "slow-pip").touch()
     process = trial.begin("apps")
