@@ -63,7 +63,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def check(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
-    """``./x budget`` in that project: exit code, answer, and what it says on standard error."""
+    """``./x budget`` in that project: exit code, answer, and the error's details."""
     monkeypatch.setenv("UNILINUX_BUILD", str(project / "build"))
 
     def run(*, update: bool = False) -> tuple[int, Any, str]:
@@ -73,8 +73,8 @@ def check(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             budget(project, ("hello",), update=update, timeout_s=30, as_json=True, verbose=False)
         except SystemExit as ended:
             code = ended.code
-        said = capsys.readouterr()
-        return code, json.loads(said.out)["budgets"][0], said.err
+        answer = json.loads(capsys.readouterr().out)
+        return code, answer["budgets"][0], "\n".join(answer.get("error", {}).get("details", ()))
 
     return run
 

@@ -39,7 +39,7 @@ def test_hello_uses_little(workshop: Workshop, tmp_path: Path) -> None:
     assert {"tty_write"} <= set(_object(seen, "drivers/tty/tty_io.o"))
     assert seen.of("TTY").status == "used"
     assert seen.of("EPOLL").status == "boot"
-    assert seen.of("TIMERFD").status == "idle"
+    assert seen.of("EVENTFD").status == "idle"
     assert "TIMERFD" in {one.symbol for one in seen.without_evidence}
 
 

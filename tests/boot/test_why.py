@@ -15,7 +15,7 @@ def test_ring_0_is_what_the_image_was_built_for_and_costs_bytes() -> None:
     (asker,) = found["asked_by"]
     assert asker["party"] == "ring 0"
     without = found["without"]
-    assert without["verification"]["failure"].startswith("ring: init says ring 3")
+    assert without["verification"]["failure"].startswith("ring: the application runs in ring 3")
     assert any(change.startswith("UNILINUX_GATE: y → n") for change in without["changes"])
     assert without["cost"]["loaded"]["costs"] > 5_000
     assert without["cost"]["boot to main"]["without"] > 1_000_000
