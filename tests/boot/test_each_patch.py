@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,41 +90,47 @@ def offered(config: Mapping[str, str]) -> Entry:
 
 
 @pytest.fixture(scope="module")
-def bench(
-    request: pytest.FixtureRequest, workshop: Workshop, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bench]:
-    folder = tmp_path_factory.mktemp("patches")
-    pipeline = workshop.pipeline()
-    patches = Patches(
-        layout=workshop.layout,
-        fetcher=Fetcher(workshop.layout, Progress(NullSink())),
-        store=pipeline.store,
-        progress=Progress(NullSink()),
-    )
-    worktree = patches.checkout(request.param, folder / "linux")
-    worktree.git("tag", "series")
-    yield Bench(workshop, request.param, worktree, folder)
-    remove_tree(folder)
+def bench_for(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Bench]]:
+    """The bench of a kernel, made once. (A parameter of this fixture would make it anew for each test.)"""
+    made: dict[str, Bench] = {}
+
+    def bench(kernel: str) -> Bench:
+        if kernel not in made:
+            folder = tmp_path_factory.mktemp("patches")
+            store = workshop.pipeline().store
+            progress = Progress(NullSink())
+            fetcher = Fetcher(workshop.layout, progress)
+            patches = Patches(layout=workshop.layout, fetcher=fetcher, store=store, progress=progress)
+            worktree = patches.checkout(kernel, folder / "linux")
+            worktree.git("tag", "series")
+            made[kernel] = Bench(workshop, kernel, worktree, folder)
+        return made[kernel]
+
+    yield bench
+    for one in made.values():
+        remove_tree(one.folder)
 
 
 @pytest.mark.parametrize(
-    ("bench", "number"),
+    ("kernel", "number"),
     [
         pytest.param(kernel, number, id=f"{kernel}-{patch}")
         for kernel, patches in SERIES.items()
         for number, patch in enumerate(patches, start=1)
     ],
-    indirect=["bench"],
 )
-def test_kernel_up_to_this_patch_boots(bench: Bench, number: int, tmp_path: Path) -> None:
+def test_kernel_up_to_this_patch_boots(
+    bench_for: Callable[[str], Bench], kernel: str, number: int, tmp_path: Path
+) -> None:
+    bench = bench_for(kernel)
     vmlinux, entry = bench.build(number)
     plan = bench.plan(entry)
     boot = Boot(machine=plan.machine, kernel=vmlinux, evidence=tmp_path / "evidence", cmdline=plan.cmdline)
-    if number >= FIRST_TELLING[bench.kernel]:
+    if number >= FIRST_TELLING[kernel]:
         verify(boot, ENGINE, plan.app.manifest, entry=entry, progress=Progress(NullSink())).require()
     else:
         with Vm.start(boot, ENGINE) as vm:
             for line in ("^Hello from UniLinux", "10 ms have passed", "init exited with status 0"):
                 vm.expect(line, timeout_s=60)
-    if number == len(SERIES[bench.kernel]):
+    if number == len(SERIES[kernel]):
         assert entry.syscall == "lean"
