@@ -65,6 +65,7 @@ class Console:
         self._lines: deque[Line] = deque()
         self._characters = 0
         self._count = 0  # complete lines so far, those no longer kept included
+        self._bytes = 0  # that have come so far
         self._partial = b""
         self._partial_seconds = 0.0
         self._closed = False
@@ -116,6 +117,12 @@ class Console:
             self._changed.wait_for(lambda: self._closed or _text(self._partial) != line.text, quiet_s)
             return _text(self._partial) == line.text
 
+    def wait_quiet(self, quiet_s: float) -> None:
+        """Wait until nothing more has come for so long: all of it is read then, if the guest writes no more."""
+        with self._changed:
+            while not self._closed and self._changed.wait_for(self._has_more_than(self._bytes), quiet_s):
+                pass
+
     def wait_closed(self, deadline: float, *, until: Callable[[], bool] = never) -> bool:
         """Wait for the end of the console, which comes with the machine's; ``until`` as for :meth:`find`."""
         with self._changed:
@@ -145,6 +152,9 @@ class Console:
         self._stream.close()
         self._log.close()
 
+    def _has_more_than(self, count: int) -> Callable[[], bool]:
+        return lambda: self._closed or self._bytes > count
+
     def _drain(self) -> None:
         try:
             while data := self._stream.receive():
@@ -168,6 +178,7 @@ class Console:
 
     def _take(self, data: bytes) -> None:
         now = time.monotonic() - self._began
+        self._bytes += len(data)
         *ended, rest = data.split(b"\n")
         for piece in ended:
             self._extend(piece, now)

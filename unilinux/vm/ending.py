@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # it brings asyncio
     from unilinux.vm.qmp import Qmp
 
 _PANIC_GRACE_S = 10.0  # a panic restarts the machine at once, which ends the engine
+_LAST_WORDS_S = 0.5  # what a guest wrote before the engine stopped it is on its way so long at most
 _END_GRACE_S = 10.0  # from the end of the console to the end of the engine
 
 
@@ -68,6 +69,7 @@ class Ending:
     def _stopped(self, state: str) -> End:
         """How it ended that the engine stopped, whose process is still there."""
         self._report.catch_up()
+        self._console.wait_quiet(_LAST_WORDS_S)
         return self._judged(restarted=False) or Stopped(state, stop_reason(self._guest.complaints()))
 
     def _gone(self) -> End:
