@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from unilinux.app.catalogue import load_app
-from unilinux.app.checks import HttpCheck, TcpCheck
+from unilinux.app.checks.http import HttpCheck
+from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.layout import Layout
 from unilinux.fetch.fetcher import Fetcher

@@ -10,7 +10,7 @@ from operator import or_
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from unilinux.app.checks import Check, port_of
+from unilinux.app.checks.kinds import Check, port_of
 from unilinux.app.files import File, lies_in
 from unilinux.app.run import Run
 from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from unilinux.app.checks import Port
+from unilinux.app.checks.fields import Port
 from unilinux.app.files import guest_path, lies_in
 from unilinux.core.document import BeforeValidator, Field, Model, field_validator, model_validator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from unilinux.app.checks import Check, port_of
+from unilinux.app.checks.kinds import Check, port_of
 from unilinux.core.errors import VmError
 from unilinux.measure.boot.boots import Wall, booted, counted_boot, quit_after, timed_boots, to_the_end
 from unilinux.measure.boot.counter import build_plugin

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from unilinux.app import checks
+from unilinux.app.checks import kinds
+from unilinux.app.checks.tcp import TcpCheck, TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
 from unilinux.app.run import Run
@@ -17,16 +18,6 @@ from unilinux.sources.accounts import Group, User
 from unilinux.sources.deb import OwnedDirectory
 from unilinux.sources.debian import ExtraTarball
 from unilinux.sources.registry import KINDS
-
-CHECKS: tuple[type[Model], ...] = (
-    checks.ConsoleCheck,
-    checks.ExitCheck,
-    checks.TcpCheck,
-    checks.HttpCheck,
-    checks.RespCheck,
-    checks.MemcachedCheck,
-)
-"""The kinds of checks, in the reference's order."""
 
 EXAMPLE_MANIFEST = """\
 schema = 1
@@ -133,10 +124,10 @@ def reference() -> Mapping[str, str]:
 def _manifest() -> str:
     source = [_section(f'`[source]` of kind `"{_kind(kind)}"`', kind) for kind in KINDS]
     proofs: list[str] = []
-    for check in CHECKS:
+    for check in kinds.KINDS:
         proofs.append(_section(f'`[[verify]]` of kind `"{_kind(check)}"`', check))
-        if check is checks.TcpCheck:
-            proofs.append(_section("`[[verify.steps]]`", checks.TcpStep))
+        if check is TcpCheck:
+            proofs.append(_section("`[[verify.steps]]`", TcpStep))
     return _page(
         "Reference of app.toml",
         "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file, here or "

@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from unilinux.app.checks import HttpCheck
+from unilinux.app.checks.http import HttpCheck
 from unilinux.verify.attempts import LostReplyError, Patience, Server, Verdict, excerpt
 from unilinux.verify.connection import connected
 from unilinux.vm.protocols.http import Response, read_response, request

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from unilinux.app.checks import MemcachedCheck
+from unilinux.app.checks.dialogue import MemcachedCheck
 from unilinux.verify.attempts import Patience, Server, Verdict
 from unilinux.verify.connection import connected, converse
 from unilinux.vm.protocols.memcached import END, encode

@@ -8,7 +8,7 @@ import re
 import socket
 import time
 
-from unilinux.app.checks import TcpCheck, TcpStep
+from unilinux.app.checks.tcp import TcpCheck, TcpStep
 from unilinux.verify.attempts import LostReplyError, Patience, Server, Verdict, excerpt
 from unilinux.verify.connection import connected
 from unilinux.vm.protocols.stream import MOST_BYTES

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, MemcachedCheck, RespCheck, TcpCheck
+from unilinux.app.checks.console import ConsoleCheck, ExitCheck
+from unilinux.app.checks.kinds import AskedCheck, Check
 from unilinux.app.manifest import Manifest
 from unilinux.core.errors import UniLinuxError
 from unilinux.core.events import Progress
-from unilinux.verify.attempts import Attempt, Verdict, ask
-from unilinux.verify.http import ask_http
-from unilinux.verify.memcached import ask_memcached
-from unilinux.verify.resp import ask_resp
+from unilinux.verify.askers import attempt_of
+from unilinux.verify.attempts import Verdict, ask
 from unilinux.verify.result import CheckResult, Entry, Verification
-from unilinux.verify.tcp import ask_tcp
 from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Stopped, Timeout
@@ -159,18 +156,8 @@ class _Session:
     def _limit_s(self) -> float:
         return self._timeout_s or DEFAULT_TIMEOUT_S
 
-    def _asked(self, check: TcpCheck | HttpCheck | RespCheck | MemcachedCheck) -> Verdict:
-        attempt: Attempt
-        match check:
-            case TcpCheck():
-                attempt = partial(ask_tcp, check)
-            case HttpCheck():
-                attempt = partial(ask_http, check)
-            case RespCheck():
-                attempt = partial(ask_resp, check)
-            case MemcachedCheck():
-                attempt = partial(ask_memcached, check)
-        return ask(self._vm, check.port, attempt, timeout_s=self._limit_s)
+    def _asked(self, check: AskedCheck) -> Verdict:
+        return ask(self._vm, check.port, attempt_of(check), timeout_s=self._limit_s)
 
     def _mind(self, outcome: Outcome | None) -> None:
         """Note an outcome that no check asks for: the machine failed, not the application."""

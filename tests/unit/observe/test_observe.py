@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from unilinux.app.checks import TcpCheck
+from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.record import Image

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from unilinux.app.checks import TcpStep
+from unilinux.app.checks import kinds as checks
+from unilinux.app.checks.tcp import TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
 from unilinux.app.run import Run
 from unilinux.core.document import Model, read_document
 from unilinux.core.reference import example_lines, keys_table
 from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument, read_profile
-from unilinux.ops.reference import CHECKS, EXAMPLE_MANIFEST, EXAMPLE_PROFILE, reference
+from unilinux.ops.reference import EXAMPLE_MANIFEST, EXAMPLE_PROFILE, reference
 from unilinux.sources.accounts import Group, User
 from unilinux.sources.archive import ArchiveSource
 from unilinux.sources.deb import OwnedDirectory
@@ -27,8 +28,8 @@ from unilinux.sources.registry import KINDS
 
 PROJECT = Path(__file__).parents[3]
 MODELS: tuple[type[Model], ...] = (
-    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *CHECKS, TcpStep, ProfileDocument,
-    MachineDefaults, EntryDefaults,
+    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *checks.KINDS, TcpStep,
+    ProfileDocument, MachineDefaults, EntryDefaults,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def test_the_reference_is_what_the_models_say(name: str) -> None:
 def test_each_key_says_what_it_means_and_has_an_example(model: type[Model]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__name__}.{name} has no description"
-        tables = (Build, File, Run, *CHECKS, TcpStep, *KINDS, MachineDefaults, EntryDefaults)
+        tables = (Build, File, Run, *checks.KINDS, TcpStep, *KINDS, MachineDefaults, EntryDefaults)
         is_table = model in (Manifest, ProfileDocument) and name in {
             "source", "build", "files", "run", "verify", "workload", "machine", "entry",
         }  # fmt: skip

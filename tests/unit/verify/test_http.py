@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from tests.unit.verify.server import At, Script, hang_up, reply, serving
-from unilinux.app.checks import HttpCheck
+from unilinux.app.checks.http import HttpCheck
 from unilinux.verify.attempts import LostReplyError, Patience, Verdict
 from unilinux.verify.http import ask_http
 from unilinux.vm.protocols.http import request

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tests.unit.verify.server import At, hang_up, serving
-from unilinux.app.checks import MemcachedCheck
+from unilinux.app.checks.dialogue import MemcachedCheck
 from unilinux.verify.attempts import Patience
 from unilinux.verify.memcached import ask_memcached
 

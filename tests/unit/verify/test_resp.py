@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.verify.conftest import StartVm
 from tests.unit.verify.server import At, Script, hang_up, reply, serving
-from unilinux.app.checks import RespCheck
+from unilinux.app.checks.dialogue import RespCheck
 from unilinux.verify.attempts import LostReplyError, Patience
 from unilinux.verify.resp import ask_resp
 from unilinux.verify.verify import check_machine

@@ -14,7 +14,7 @@ import pytest
 from tests.unit.verify.conftest import StartVm
 from tests.unit.verify.server import At, Script, hang_up, reply, serving
 from tests.unit.vm.fake import FakeGuest
-from unilinux.app.checks import TcpCheck
+from unilinux.app.checks.tcp import TcpCheck
 from unilinux.verify.attempts import LostReplyError, Patience, Verdict
 from unilinux.verify.tcp import ask_tcp
 from unilinux.verify.verify import check_machine

@@ -12,7 +12,10 @@ import pytest
 from tests.unit.verify.conftest import StartVm
 from tests.unit.verify.server import hang_up, reply, serving
 from tests.unit.vm.fake import FakeGuest
-from unilinux.app.checks import Check, ConsoleCheck, ExitCheck, HttpCheck, TcpCheck
+from unilinux.app.checks.console import ConsoleCheck, ExitCheck
+from unilinux.app.checks.http import HttpCheck
+from unilinux.app.checks.kinds import Check
+from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.errors import BootError, VerifyError
 from unilinux.verify.result import CheckResult, Entry, Verification
 from unilinux.verify.verify import Stop, check_machine

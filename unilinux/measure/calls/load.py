@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from unilinux.app.checks import Check, HttpCheck, MemcachedCheck, RespCheck
+from unilinux.app.checks.dialogue import MemcachedCheck, RespCheck
+from unilinux.app.checks.http import HttpCheck
+from unilinux.app.checks.kinds import Check
 from unilinux.core.errors import UsageError, VerifyError, VmError
 from unilinux.core.files import explained_disk_errors
 from unilinux.measure.boot.boots import booted, quit_after
