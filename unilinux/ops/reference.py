@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from unilinux.app.checks import kinds
+from unilinux.app.checks.sql import SqlCheck, SqlStep
 from unilinux.app.checks.tcp import TcpCheck, TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
@@ -94,6 +95,9 @@ syscall = "trap"
 PROC_SYSCTL = "y" # for the sysctl on the command line
 """
 
+# What the entries of a check's ``steps`` are.
+_STEPS: Mapping[type[Model], type[Model]] = MappingProxyType({TcpCheck: TcpStep, SqlCheck: SqlStep})
+
 _NOTE = "<!-- Written from the models that validate these files. After a change: UNILINUX_UPDATE=1 ./x test --fast -->"
 
 _HOW_TO = """\
@@ -126,8 +130,8 @@ def _manifest() -> str:
     proofs: list[str] = []
     for check in kinds.KINDS:
         proofs.append(_section(f'`[[verify]]` of kind `"{_kind(check)}"`', check))
-        if check is TcpCheck:
-            proofs.append(_section("`[[verify.steps]]`", TcpStep))
+        if (step := _STEPS.get(check)) is not None:
+            proofs.append(_section(f'`[[verify.steps]]` of kind `"{_kind(check)}"`', step))
     return _page(
         "Reference of app.toml",
         "`apps/NAME/app.toml` says what an application is. A new application is a new folder with this file, here or "

@@ -8,11 +8,13 @@ from functools import partial
 from unilinux.app.checks.dialogue import MemcachedCheck, RespCheck
 from unilinux.app.checks.http import HttpCheck
 from unilinux.app.checks.kinds import AskedCheck
+from unilinux.app.checks.sql import SqlCheck
 from unilinux.app.checks.tcp import TcpCheck
 from unilinux.verify.attempts import Attempt
 from unilinux.verify.http import ask_http
 from unilinux.verify.memcached import ask_memcached
 from unilinux.verify.resp import ask_resp
+from unilinux.verify.sql import ask_sql
 from unilinux.verify.tcp import ask_tcp
 
 
@@ -27,3 +29,5 @@ def attempt_of(check: AskedCheck) -> Attempt:
             return partial(ask_resp, check)
         case MemcachedCheck():
             return partial(ask_memcached, check)
+        case SqlCheck():
+            return partial(ask_sql, check)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from unilinux.app.checks import kinds as checks
+from unilinux.app.checks.sql import SqlStep
 from unilinux.app.checks.tcp import TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
@@ -28,7 +29,7 @@ from unilinux.sources.registry import KINDS
 
 PROJECT = Path(__file__).parents[3]
 MODELS: tuple[type[Model], ...] = (
-    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *checks.KINDS, TcpStep,
+    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *checks.KINDS, TcpStep, SqlStep,
     ProfileDocument, MachineDefaults, EntryDefaults,
 )  # fmt: skip
 
@@ -45,7 +46,7 @@ def test_the_reference_is_what_the_models_say(name: str) -> None:
 def test_each_key_says_what_it_means_and_has_an_example(model: type[Model]) -> None:
     for name, field in model.model_fields.items():
         assert field.description, f"{model.__name__}.{name} has no description"
-        tables = (Build, File, Run, *checks.KINDS, TcpStep, *KINDS, MachineDefaults, EntryDefaults)
+        tables = (Build, File, Run, *checks.KINDS, TcpStep, SqlStep, *KINDS, MachineDefaults, EntryDefaults)
         is_table = model in (Manifest, ProfileDocument) and name in {
             "source", "build", "files", "run", "verify", "workload", "machine", "entry",
         }  # fmt: skip
@@ -57,6 +58,7 @@ def test_each_key_says_what_it_means_and_has_an_example(model: type[Model]) -> N
 BASES: dict[type[Model], dict[str, Any]] = {
     Build: {"steps": ["true"]},
     File: {"path": "/a"},
+    SqlStep: {"statement": "SELECT 1"},
     TcpStep: {},  # each alone, as some exclude each other
     Run: {"argv": ["/a"], "memory_mib": 64, "network": True, "stop": "SIGINT"},
 }

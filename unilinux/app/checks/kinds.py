@@ -8,10 +8,11 @@ from typing import Annotated, get_args
 from unilinux.app.checks.console import ConsoleCheck, ExitCheck
 from unilinux.app.checks.dialogue import MemcachedCheck, RespCheck
 from unilinux.app.checks.http import HttpCheck
+from unilinux.app.checks.sql import SqlCheck
 from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.document import Field, Model
 
-AskedCheck = TcpCheck | HttpCheck | RespCheck | MemcachedCheck
+AskedCheck = TcpCheck | HttpCheck | RespCheck | MemcachedCheck | SqlCheck
 """Those for which a port of the guest is asked."""
 
 Check = Annotated[ConsoleCheck | ExitCheck | AskedCheck, Field(discriminator="kind")]
