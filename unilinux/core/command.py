@@ -137,10 +137,9 @@ def run(
     seconds = time.monotonic() - began
     if late or process.returncode != 0:
         tail = deque((line for line in lines if line.strip()), maxlen=TAIL_LINES)
-        message = f"{words[0]} did not end within {timeout_s:g} s" if late else None
         if any(_NO_SPACE in line for line in tail):
             raise full_disk(_fullest(cwd, log, sandbox))
-        raise CommandError(words, process.returncode, log=log, tail=tuple(tail), message=message)
+        raise CommandError(words, process.returncode, log=log, tail=tuple(tail), overdue_s=timeout_s if late else None)
     return Completed(tuple(words), "\n".join(lines), seconds)
 
 

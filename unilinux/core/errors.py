@@ -71,8 +71,8 @@ class BuildError(UniLinuxError):
 class CommandError(BuildError):
     """An external command failed.
 
-    ``argv``, ``returncode`` and ``log`` (the file with its full output) are for
-    callers that turn this into something more precise.
+    ``argv``, ``returncode``, ``log`` (the file with its full output) and ``overdue_s`` (the seconds in which it
+    should have ended, and did not) are for callers that turn this into something more precise.
     """
 
     def __init__(
@@ -82,17 +82,19 @@ class CommandError(BuildError):
         *,
         log: Path | None,
         tail: Sequence[str],
-        message: str | None = None,
+        overdue_s: float | None = None,
         hint: str | None = None,
     ) -> None:
         self.argv = tuple(argv)
         self.returncode = returncode
         self.log = log
         self.tail = tuple(tail)
+        self.overdue_s = overdue_s
         died = f"was killed by signal {-returncode}" if returncode < 0 else f"exited with status {returncode}"
         where = f"the whole output is in {log}" if log else None
+        words = f"{shlex.join(self.argv[:8])}{' …' if len(self.argv) > 8 else ''}"
         super().__init__(
-            message or f"{shlex.join(self.argv[:8])}{' …' if len(self.argv) > 8 else ''} {died}",
+            f"{words} {died}" if overdue_s is None else f"{self.argv[0]} did not end within {overdue_s:g} s",
             hint=hint or where,
             details=tail,
         )

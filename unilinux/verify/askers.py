@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from functools import partial
 
+from unilinux.app.checks.command import CommandCheck
 from unilinux.app.checks.dialogue import MemcachedCheck, RespCheck
 from unilinux.app.checks.http import HttpCheck
 from unilinux.app.checks.kinds import AskedCheck
 from unilinux.app.checks.sql import SqlCheck
 from unilinux.app.checks.tcp import TcpCheck
 from unilinux.verify.attempts import Attempt
+from unilinux.verify.command import ask_command
 from unilinux.verify.http import ask_http
 from unilinux.verify.memcached import ask_memcached
 from unilinux.verify.resp import ask_resp
@@ -31,3 +33,5 @@ def attempt_of(check: AskedCheck) -> Attempt:
             return partial(ask_memcached, check)
         case SqlCheck():
             return partial(ask_sql, check)
+        case CommandCheck():
+            return partial(ask_command, check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,9 @@ class Server(Protocol):
 
     def connect(self, port: int, timeout_s: float) -> socket.socket:
         """A TCP connection to a port of the guest; raises OSError when nobody took it in time."""
+
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        """For each forwarded port of the guest the address and the port at which the host reaches it."""
 
     def has_accepted(self, port: int) -> bool:
         """Whether the guest itself has accepted a connection to that port."""

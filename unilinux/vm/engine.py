@@ -187,6 +187,9 @@ class Guest(Protocol):
         :raise OSError: nobody took the connection in time.
         """
 
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        """For each forwarded port of the guest the address and the port at which the host reaches it."""
+
     def has_accepted(self, port: int) -> bool:
         """Whether the guest has accepted a connection, still open, to one of its forwarded ports.
 

@@ -163,6 +163,10 @@ class Vm:
         """
         return self.guest.connect(port, timeout_s)
 
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        """For each forwarded port of the guest the address and the port at which the host reaches it."""
+        return self.guest.forwarded()
+
     def has_accepted(self, port: int) -> bool:
         """Whether the guest has accepted a connection, still open, to one of its forwarded ports.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,9 @@ class At:
 
     def connect(self, port: int, timeout_s: float) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        return dict.fromkeys((80, 443), ("127.0.0.1", self.port))
 
     def has_accepted(self, port: int) -> bool:
         return self.accepts

@@ -77,6 +77,9 @@ class FakeGuest:
             raise UsageError(f"port {port} of the guest is not forwarded")
         return socket.create_connection(("127.0.0.1", self._ports[port]), timeout=timeout_s)
 
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        return {guest: ("127.0.0.1", host) for guest, host in self._ports.items()}
+
     def has_accepted(self, port: int) -> bool:
         return port in self.accepted
 

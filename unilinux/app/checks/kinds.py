@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, get_args
 
+from unilinux.app.checks.command import CommandCheck
 from unilinux.app.checks.console import ConsoleCheck, ExitCheck
 from unilinux.app.checks.dialogue import MemcachedCheck, RespCheck
 from unilinux.app.checks.http import HttpCheck
@@ -12,7 +13,7 @@ from unilinux.app.checks.sql import SqlCheck
 from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.document import Field, Model
 
-AskedCheck = TcpCheck | HttpCheck | RespCheck | MemcachedCheck | SqlCheck
+AskedCheck = TcpCheck | HttpCheck | RespCheck | MemcachedCheck | SqlCheck | CommandCheck
 """Those for which a port of the guest is asked."""
 
 Check = Annotated[ConsoleCheck | ExitCheck | AskedCheck, Field(discriminator="kind")]

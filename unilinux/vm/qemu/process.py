@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from unilinux.core.command import kill_group, require_tool
@@ -85,6 +85,10 @@ class QemuProcess:
         if port not in self._forwards:
             raise UsageError(f"port {port} of the guest is not forwarded", hint=f"--forward 0:{port}")
         return socket.create_connection((HOST_ADDRESS, self._forwards[port]), timeout=timeout_s)
+
+    def forwarded(self) -> Mapping[int, tuple[str, int]]:
+        """Where the forwarded ports of the guest are reached."""
+        return {guest: (HOST_ADDRESS, host) for guest, host in self._forwards.items()}
 
     def has_accepted(self, port: int) -> bool:
         """Whether the guest itself has accepted a connection: QEMU accepts before the guest does."""
