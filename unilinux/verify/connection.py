@@ -11,20 +11,22 @@ from typing import BinaryIO
 
 from unilinux.core.errors import VmError
 from unilinux.verify.attempts import LostReplyError, Patience, Server, Verdict
+from unilinux.verify.tls import secured
 from unilinux.vm.protocols.stream import ProtocolError
 
 _LOOK_AGAIN_S = 0.02
 
 
 @contextmanager
-def connected(server: Server, port: int, patience: Patience) -> Iterator[socket.socket]:
-    """A connection to a port of the guest that the guest has accepted; nothing was sent on it yet.
+def connected(server: Server, port: int, patience: Patience, *, tls: bool = False) -> Iterator[socket.socket]:
+    """A connection to a port of the guest that the guest has accepted; with ``tls``, TLS has begun on it.
 
     QEMU accepts a connection before the guest does, and drops it if the guest doesn't listen. So
     nothing is sent before the guest has it: what is sent twice may be executed twice.
 
     :raise OSError: nobody accepted the connection in time, or it was reset.
     :raise EOFError: it was closed without a word.
+    :raise ProtocolError: the server doesn't speak TLS.
     """
     deadline = time.monotonic() + patience.first_s
     with server.connect(port, patience.first_s) as stream:
@@ -33,7 +35,11 @@ def connected(server: Server, port: int, patience: Patience) -> Iterator[socket.
             if time.monotonic() >= deadline:
                 raise TimeoutError("the guest did not accept the connection")
         stream.settimeout(patience.further_s)
-        yield stream
+        if not tls:
+            yield stream
+            return
+        with secured(stream) as wrapped:
+            yield wrapped
 
 
 def converse(

@@ -24,24 +24,29 @@ def ask_http(check: HttpCheck, server: Server, patience: Patience) -> Verdict:
     :raise EOFError: the connection ended without one.
     :raise LostReplyError: the same, for a request that may have changed something.
     """
-    said = f"{check.method} {check.path} on port {check.port}"
+    said = f"{check.method} {check.path} on port {check.port}{' over TLS' if check.tls else ''}"
     body = None if check.request_body is None else check.request_body.encode()
     data = request(check.method, check.path, {**check.request_headers, "Connection": "close"}, body)
-    with connected(server, check.port, patience) as stream, stream.makefile("rb") as file:
+    try:
+        response = _answer(check, data, said, server, patience)
+    except ProtocolError as error:
+        return Verdict(ok=False, detail=f"{said}: {error}")
+    answer = f"{said}: {response.status} {response.reason}, {len(response.body)} bytes"
+    problem = next(_problems(check, response), None)
+    return Verdict(ok=problem is None, detail=answer if problem is None else f"{answer}; {problem}")
+
+
+def _answer(check: HttpCheck, data: bytes, said: str, server: Server, patience: Patience) -> Response:
+    with connected(server, check.port, patience, tls=check.tls) as stream, stream.makefile("rb") as file:
         try:
             # A server may refuse a request before it has read all of it; its answer tells why.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 stream.sendall(data)
-            response = read_response(file, check.method)
-        except ProtocolError as error:
-            return Verdict(ok=False, detail=f"{said}: {error}")
+            return read_response(file, check.method)
         except (OSError, EOFError) as error:
             if check.method in _SAFE:
                 raise
             raise LostReplyError(f"{said}: no answer ({str(error) or type(error).__name__})") from error
-    answer = f"{said}: {response.status} {response.reason}, {len(response.body)} bytes"
-    problem = next(_problems(check, response), None)
-    return Verdict(ok=problem is None, detail=answer if problem is None else f"{answer}; {problem}")
 
 
 def _problems(check: HttpCheck, response: Response) -> Iterator[str]:

@@ -11,7 +11,7 @@ import time
 from unilinux.app.checks.tcp import TcpCheck, TcpStep
 from unilinux.verify.attempts import LostReplyError, Patience, Server, Verdict, excerpt
 from unilinux.verify.connection import connected
-from unilinux.vm.protocols.stream import MOST_BYTES
+from unilinux.vm.protocols.stream import MOST_BYTES, ProtocolError
 
 _CHUNK_BYTES = 1 << 16
 # The rest of a wrong answer, and whether the server closes then, are waited for as long.
@@ -27,9 +27,17 @@ def ask_tcp(check: TcpCheck, server: Server, patience: Patience) -> Verdict:
     :raise EOFError: it was closed before anything was said.
     :raise LostReplyError: it was closed later.
     """
-    with connected(server, check.port, patience) as stream:
+    try:
+        return _conversation(check, server, patience)
+    except ProtocolError as error:
+        return Verdict(ok=False, detail=f"port {check.port}: {error}")
+
+
+def _conversation(check: TcpCheck, server: Server, patience: Patience) -> Verdict:
+    with connected(server, check.port, patience, tls=check.tls) as stream:
         if not check.steps:
-            return Verdict(ok=True, detail=f"port {check.port} accepts connections")
+            speaks = " and speaks TLS" if check.tls else ""
+            return Verdict(ok=True, detail=f"port {check.port} accepts connections{speaks}")
         talk = _Talk(stream, patience.further_s)
         for number, step in enumerate(check.steps, start=1):
             if (problem := talk.go_through(step)) is not None:

@@ -25,6 +25,11 @@ class HttpCheck(Model):
 
     kind: Literal["http"] = Field(description="this kind of check", examples=["http"])
     port: Port = Field(description="one of `run.ports`", examples=[80])
+    tls: bool = Field(
+        default=False,
+        description="whether the connection begins with TLS; any certificate will do",
+        examples=[True],
+    )
     path: str = Field(
         default="/",
         description="the path that is asked for, with `%XX` for other characters than printable ASCII",

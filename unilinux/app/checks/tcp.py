@@ -80,6 +80,11 @@ class TcpCheck(Model):
 
     kind: Literal["tcp"] = Field(description="this kind of check", examples=["tcp"])
     port: Port = Field(description="one of `run.ports`", examples=[80])
+    tls: bool = Field(
+        default=False,
+        description="whether the connection begins with TLS; any certificate will do",
+        examples=[True],
+    )
     steps: tuple[TcpStep, ...] = Field(
         default=(),
         description="what is said over one connection, in order; the last step must expect something",

@@ -56,7 +56,7 @@ def load_of(app: str, checks: Sequence[Check]) -> Load:
     :raise UsageError: it speaks none that we can count.
     """
     for check in checks:
-        if isinstance(check, HttpCheck) and check.method == "GET" and check.status == 200:
+        if isinstance(check, HttpCheck) and check.method == "GET" and check.status == 200 and not check.tls:
             request = http.request("GET", check.path, check.request_headers)
             return Load(port=check.port, request=request, read_answer=read_http)
         if isinstance(check, RespCheck):

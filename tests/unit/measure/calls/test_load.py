@@ -13,6 +13,7 @@ import pytest
 from tests.unit.verify.server import hang_up, reply, serving
 from tests.unit.vm.fake import FakeEngine, FakeGuest
 from unilinux.app.catalogue import Catalogue
+from unilinux.app.checks.http import HttpCheck
 from unilinux.core.errors import BootError, UsageError, VerifyError, VmError
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import MachineSpec
@@ -51,6 +52,13 @@ def test_the_load_speaks_the_protocol_that_is_verified(app: str, port: int, requ
     load = load_of(app, APPS.find(app).manifest.verify)
     assert load.port == port
     assert load.request.startswith(request_start)
+
+
+def test_requests_over_tls_are_no_load() -> None:
+    over_tls = HttpCheck(kind="http", port=443, tls=True)
+    with pytest.raises(UsageError, match="server is no server whose requests can be counted"):
+        load_of("server", [over_tls])
+    assert load_of("server", [over_tls, HttpCheck(kind="http", port=80)]).port == 80
 
 
 def test_a_program_that_serves_nothing_has_no_load() -> None:
