@@ -86,7 +86,7 @@ def new(context: Context, name: str, from_: str, json: bool = False, verbose: bo
     project.new(PROJECT, name, from_, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"})
+@_image_task(*_IMAGE, "volume", help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"})
 def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
     from unilinux.cli.commands import build as command
@@ -94,7 +94,7 @@ def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bo
     command.build(PROJECT, choice, bzimage=bzimage, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "forward", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
+@_image_task(*_IMAGE, "forward", "volume", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     from unilinux.cli.commands import boots
@@ -102,7 +102,7 @@ def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool =
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, "volume", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
     choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:
@@ -122,6 +122,7 @@ def config(choice: Choice, symbol: str = "", json: bool = False, verbose: bool =
 
 @_image_task(
     *_IMAGE,
+    "volume",
     help={
         "app": _IMAGE_OR_APP,
         "memory": _MEASURED,

@@ -105,12 +105,14 @@ class File(Model):
         return self.build is not None or self.source is not None or self.local is not None
 
     @property
+    def is_place(self) -> bool:
+        """Whether something can be mounted over this: a folder, or what may be one and is no program."""
+        return self.directory is True or self.source is not None or self.local is not None
+
+    @property
     def uid_gid(self) -> tuple[int, int] | None:
         """The owner as numbers; None: as the file's origin has it, which is root unless the source says otherwise."""
-        if self.owner is None:
-            return None
-        uid, gid = self.owner.split(":")
-        return int(uid), int(gid)
+        return None if self.owner is None else owner_numbers(self.owner)
 
     @property
     def permissions(self) -> int:
@@ -123,6 +125,12 @@ class File(Model):
         if self.directory and self.path in ("/tmp", "/var/tmp", "/dev/shm"):
             return STICKY
         return 0o755 if self.directory or self.build is not None else 0o644
+
+
+def owner_numbers(owner: str) -> tuple[int, int]:
+    """The numbers of an owner that is written ``USER:GROUP``."""
+    uid, gid = owner.split(":")
+    return int(uid), int(gid)
 
 
 def guest_path(path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from unilinux.app.checks.kinds import Check, port_of
 from unilinux.app.files import File, lies_in
 from unilinux.app.run import Run
+from unilinux.app.volume import Volume
 from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
 from unilinux.sources.registry import KINDS
 from unilinux.sources.source import Source
@@ -68,6 +70,7 @@ class Manifest(Model):
         default_factory=dict, description="values for templates", examples=[{"workers": 2}]
     )
     run: Run = Field(description="how it is started, what it needs, and how it is asked to end")
+    volume: tuple[Volume, ...] = Field(default=(), description="data that stays: file systems in files of the host")
     kernel: TextTable = Field(
         default_factory=dict,
         description=(
@@ -101,7 +104,7 @@ class Manifest(Model):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Manifest:
-        problems = [*self._file_problems(), *self._check_problems()]
+        problems = [*self._file_problems(), *self.volume_problems(self.volume), *self._check_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -122,6 +125,31 @@ class Manifest(Model):
         ]
         if self.build is None:
             problems += [f"files: {path} comes from a build, but there is no [build]" for path in built]
+        return problems
+
+    def volume_problems(self, volumes: Sequence[Volume]) -> list[str]:
+        """Why the image can't have these volumes."""
+        problems = []
+        for what, values in (("name", [one.name for one in volumes]), ("path", [one.path for one in volumes])):
+            twice = (value for value, count in Counter(values).items() if count > 1)
+            problems += [f"volume: two have the {what} {value}" for value in twice]
+        mounts = [mount.target for mount in self.run.mount_points]
+        for volume in volumes:
+            problems += [
+                f"volume: {volume.path} and the mount at {target} can't lie in one another"
+                for target in mounts
+                if lies_in(volume.path, target) or lies_in(target, volume.path)
+            ]
+            problems += [
+                f"volume: {volume.path} can't lie in the volume at {other.path}"
+                for other in volumes
+                if other.path != volume.path and lies_in(volume.path, other.path)
+            ]
+            problems += [
+                f"files: {file.path} would be hidden by the volume at {volume.path}"
+                for file in self.files
+                if lies_in(file.path, volume.path) and (file.path != volume.path or not file.is_place)
+            ]
         return problems
 
     def _check_problems(self) -> list[str]:

@@ -44,6 +44,9 @@ class Choice:
     forward: Annotated[
         tuple[str, ...], "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"
     ] = ()
+    volume: Annotated[
+        tuple[str, ...], "FILE:/PATH, a disk (raw, or .qcow2) whose data stays, and where it is mounted; repeatable"
+    ] = ()
     cmdline: Annotated[str, "further words of the kernel's command line, such as 'loglevel=7 nokaslr'"] = ""
     initrd: Annotated[str, "a cpio archive that the kernel unpacks over the files of the image"] = ""
 
@@ -53,7 +56,7 @@ class Choice:
         :raise UsageError: a value that can't be read.
         """
         from unilinux.image.request import Request
-        from unilinux.machine.spec import Forward
+        from unilinux.machine.spec import Forward, VolumeFile
 
         return Request(
             app=self.app,
@@ -65,6 +68,7 @@ class Choice:
             kernel=self.kernel or None,
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
+            volumes=tuple(VolumeFile.parse(text) for text in self.volume),
             words=tuple(self.cmdline.split()),
             initrd=Path(self.initrd) if self.initrd else None,
         )

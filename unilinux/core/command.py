@@ -22,6 +22,8 @@ from unilinux.core.files import explained_disk_errors, full_disk
 from unilinux.core.sandbox import Sandbox
 
 TAIL_LINES = 20
+# Where only root looks, though anyone may make a file system in a file.
+_ROOTS_PATH = "/usr/sbin:/sbin"
 _NO_SPACE = os.strerror(errno.ENOSPC)
 _CHUNK_BYTES = 1 << 16
 _PIPE_BYTES = 1 << 20  # more than any pipe holds
@@ -47,6 +49,8 @@ _PACKAGES: Mapping[str, str] = {
     "bwrap": "bubblewrap",
     **dict.fromkeys(("ld", "nm", "readelf", "size", "strip"), "binutils"),
     "shellcheck": "shellcheck",
+    **dict.fromkeys(("mke2fs", "debugfs", "dumpe2fs"), "e2fsprogs"),
+    "qemu-img": "qemu-utils",
 }
 
 
@@ -64,7 +68,7 @@ def require_tool(name: str) -> Path:
 
     :raise HostError: it isn't installed; the hint names the Debian package.
     """
-    found = shutil.which(name)
+    found = shutil.which(name) or shutil.which(name, path=_ROOTS_PATH)
     if found is None:
         package = _PACKAGES.get(name, name)
         raise HostError(

@@ -30,9 +30,9 @@ Signature: 8a477f597d28d172789f06886806bc55
 class Layout:
     """The three folders UniLinux writes to or reads from; nothing lies outside them.
 
-    ``project`` holds ``apps/``, ``configs/`` and ``patches/``; ``cache`` holds
-    downloads and build steps and may be removed at any time; ``build`` gets the
-    finished images.
+    ``project`` holds ``apps/``, ``configs/`` and ``patches/``, and ``volumes/`` with the data of what is run;
+    ``cache`` holds downloads and build steps and may be removed at any time; ``build``
+    gets the finished images.
     """
 
     project: Path
@@ -87,6 +87,11 @@ class Layout:
     def apps(self) -> Path:
         """The application catalogue."""
         return self.project / "apps"
+
+    @property
+    def volumes(self) -> Path:
+        """The data of applications that are run, by their names: no command removes it."""
+        return self.project / "volumes"
 
     @property
     def profiles(self) -> Path:

@@ -106,8 +106,9 @@ def make_record(
     ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
-    # Which ports of the host lead to it is no property of the image.
-    machine = compose(replace(plan.machine.spec, forwards=()))
+    # Which ports of the host lead to it, and which files are its volumes, is no property of the image.
+    bare = tuple(replace(volume, file=None) for volume in plan.machine.spec.volumes)
+    machine = compose(replace(plan.machine.spec, forwards=(), volumes=bare))
     return {
         "schema": SCHEMA,
         "name": name,

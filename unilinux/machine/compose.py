@@ -11,8 +11,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import MachineSpec
-from unilinux.machine.storage import Disks, RandomNumbers
+from unilinux.machine.spec import MachineSpec, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Volumes
 from unilinux.machine.target import Target, find_target
 
 
@@ -41,6 +41,10 @@ class Machine:
     def without_cmdline(self) -> Machine:
         """The same machine for a kernel whose command line is written by hand: it adds no words."""
         return replace(self, is_told=False)
+
+    def with_volumes(self, volumes: tuple[Volume, ...]) -> Machine:
+        """The same machine with other files for its volumes."""
+        return replace(compose(replace(self.spec, volumes=volumes)), is_told=self.is_told)
 
     def describe(self) -> dict[str, Any]:
         """The machine as JSON data, for an image's manifest; :meth:`MachineSpec.from_json` reads it."""
@@ -74,6 +78,8 @@ def compose(spec: MachineSpec) -> Machine:
         virtio.append(RandomNumbers())
     if spec.disks:
         virtio.append(Disks(images=spec.disks))
+    if spec.volumes:
+        virtio.append(Volumes(volumes=spec.volumes))
     if virtio:
         parts += [target.board.bus, *virtio]
     return Machine(spec=spec, target=target, parts=tuple(parts))

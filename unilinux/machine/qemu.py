@@ -16,8 +16,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import USER_NETWORK, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import Disk
-from unilinux.machine.storage import Disks, RandomNumbers
+from unilinux.machine.spec import Disk, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Volumes
 
 # Names of the character devices.
 QMP = "qmp"
@@ -102,9 +102,8 @@ def _part(part: Part, bus: Bus) -> Iterator[str]:
             yield from _network(part, bus)
         case RandomNumbers():
             yield from ("-object", "rng-builtin,id=rng0", *_virtio(bus, "rng", rng="rng0"))
-        case Disks(images=images):
-            for number, disk in enumerate(images):
-                yield from _disk(bus, number, disk)
+        case Disks() | Volumes():
+            yield from _disks(part, bus)
         case _:
             raise TypeError(f"QEMU has no words for {part!r}")
 
@@ -124,6 +123,15 @@ def _network(card: NetworkCard, bus: Bus) -> Iterator[str]:
     yield from _virtio(bus, "net", netdev="net0")
 
 
+def _disks(part: Disks | Volumes, bus: Bus) -> Iterator[str]:
+    if isinstance(part, Volumes):
+        for volume in part.volumes:
+            yield from _volume(bus, volume)
+    else:
+        for number, disk in enumerate(part.images):
+            yield from _disk(bus, number, disk)
+
+
 def _disk(bus: Bus, number: int, disk: Disk) -> Iterator[str]:
     node = f"disk{number}"
     # As JSON: a path may contain commas, which separate QEMU's own options.
@@ -135,6 +143,20 @@ def _disk(bus: Bus, number: int, disk: Disk) -> Iterator[str]:
     }
     yield from ("-blockdev", json.dumps(description))
     yield from _virtio(bus, "blk", drive=node)
+
+
+def _volume(bus: Bus, volume: Volume) -> Iterator[str]:
+    node = f"volume-{volume.name}"
+    description = {
+        "driver": volume.format,
+        "node-name": node,
+        # What the guest has flushed is on the host's disk: a machine that is killed loses nothing of it.
+        "cache": {"direct": False, "no-flush": False},
+        "discard": "unmap",
+        "file": {"driver": "file", "filename": str(volume.file), "locking": "auto"},
+    }
+    yield from ("-blockdev", json.dumps(description))
+    yield from _virtio(bus, "blk", drive=node, serial=volume.name)
 
 
 def _virtio(bus: Bus, kind: str, **properties: str) -> tuple[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from unilinux.core.errors import UsageError
 
@@ -63,11 +63,64 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A disk whose data stays. The guest knows it by its serial number, which is ``name``, and mounts it at ``path``.
+
+    ``size_mib`` is the least that it must have. ``file`` is its image on the host: qcow2 if the file's name ends so,
+    else raw; None: each boot gets an empty one, which goes with the machine.
+    """
+
+    name: str
+    path: str
+    size_mib: int
+    file_system: str = "ext4"
+    file: Path | None = None
+
+    @property
+    def format(self) -> Literal["raw", "qcow2"]:
+        """The form of its file. It isn't found out from what is in the file: that is up to the guest."""
+        return "qcow2" if self.file is not None and self.file.suffix == ".qcow2" else "raw"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json`."""
+        return {**asdict(self), "file": None if self.file is None else str(self.file)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Volume:
+        """The value that :meth:`to_json` was made from."""
+        return cls(**{**data, "file": None if data["file"] is None else Path(data["file"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFile:
+    """The host's ``file`` for the volume that the guest mounts at ``path``."""
+
+    HINT: ClassVar[str] = "--volume FILE:/PATH, for example --volume data.img:/var/lib/server"
+
+    file: Path
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> VolumeFile:
+        """Read ``data.img:/var/lib/server``.
+
+        :raise UsageError: it isn't a file and an absolute path.
+        """
+        file, separator, path = text.rpartition(":/")
+        if not (file and separator):
+            raise UsageError(f"cannot read the volume {text!r}", hint=cls.HINT)
+        return cls(file=Path(file).absolute(), path=f"/{path}")
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
     """A machine to compose.
 
     ``target`` is what ``--machine`` names. The kernel's configuration depends on it, on whether ``cpus`` is more
-    than 1, on ``network``, on ``rng`` and on whether there are ``disks``. The
+    than 1, on ``network``, on ``rng``, on whether there are ``disks``, and on the file systems of ``volumes``. The
     other values may differ from run to run of the same image.
     """
 
@@ -78,6 +131,7 @@ class MachineSpec:
     forwards: tuple[Forward, ...] = ()
     rng: bool = False
     disks: tuple[Disk, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
     def __post_init__(self) -> None:
         if not LEAST_MEMORY_MIB <= self.memory_mib <= MOST_MEMORY_MIB:
@@ -105,6 +159,7 @@ class MachineSpec:
             "forwards": [str(forward) for forward in self.forwards],
             "rng": self.rng,
             "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
+            "volumes": [volume.to_json() for volume in self.volumes],
         }
 
     @classmethod
@@ -122,4 +177,5 @@ class MachineSpec:
             forwards=tuple(Forward.parse(text) for text in data["forwards"]),
             rng=data["rng"],
             disks=tuple(Disk(path=Path(disk["path"]), read_only=disk["read_only"]) for disk in data["disks"]),
+            volumes=tuple(Volume.from_json(volume) for volume in data.get("volumes", ())),
         )

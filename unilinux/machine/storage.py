@@ -3,12 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from unilinux.kconfig.wish import Wish
 from unilinux.machine.part import Part, wish
-from unilinux.machine.spec import Disk
+from unilinux.machine.spec import Disk, Volume
+
+
+def _driver() -> tuple[Wish, ...]:
+    return (
+        wish("BLOCK", why="block devices"),
+        wish("BLK_DEV", why="menu of VIRTIO_BLK"),
+        wish("VIRTIO_BLK", why="disk"),
+    )
+
+
+_FILE_SYSTEMS: Mapping[str, Callable[[], Wish]] = MappingProxyType(
+    {"ext4": lambda: wish("EXT4_FS", why="file system of a volume")}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +36,33 @@ class Disks(Part):
     @property
     def wishes(self) -> tuple[Wish, ...]:
         """The driver."""
-        return (
-            wish("BLOCK", why="block devices"),
-            wish("BLK_DEV", why="menu of VIRTIO_BLK"),
-            wish("VIRTIO_BLK", why="disk"),
-        )
+        return _driver()
 
     def describe(self) -> dict[str, Any]:
         """Paths as text."""
         images = [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.images]
         return {"name": self.name, "images": images}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes(Part):
+    """One virtio disk for each volume, with the volume's name as serial number."""
+
+    name: str = "volume"
+    volumes: tuple[Volume, ...]
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """The driver, the file systems, and what tells the disks' serial numbers."""
+        return (
+            *_driver(),
+            wish("SYSFS", why="init finds a volume by its disk's serial number"),
+            *(_FILE_SYSTEMS[kind]() for kind in sorted({volume.file_system for volume in self.volumes})),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Paths as text."""
+        return {"name": self.name, "volumes": [volume.to_json() for volume in self.volumes]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from unilinux.app.manifest import Manifest
 from unilinux.core.errors import UsageError
 from unilinux.image.record import ARTIFACTS, Image
 from unilinux.image.recorded import recorded_plan
-from unilinux.image.request import Plan, Request, make_plan
+from unilinux.image.request import Plan, Request, make_plan, with_files
 from unilinux.machine.compose import Machine, compose
-from unilinux.machine.spec import Forward
+from unilinux.machine.spec import Forward, VolumeFile
 from unilinux.ops.build import build_image
 from unilinux.ops.evidence import evidence_folder
 from unilinux.ops.finished import is_finished, read_finished
@@ -110,6 +110,22 @@ class ImageUnderTest:
         """
         return replace(self, machine=compose(replace(self.machine.spec, forwards=forwards)))
 
+    def with_volumes(self, files: tuple[VolumeFile, ...]) -> ImageUnderTest:
+        """The same with the user's files for volumes; the others are empty at each boot.
+
+        :raise UsageError: a file is for a path at which the image mounts no volume.
+        """
+        return replace(self, machine=self.machine.with_volumes(with_files(self.machine.spec.volumes, files)))
+
+    def keeping(self, folder: Path) -> ImageUnderTest:
+        """The same with the volumes that the user names no files for kept below this folder."""
+        own = folder / (self.plan.app.word if self.plan else self.manifest.name)
+        volumes = tuple(
+            volume if volume.file else replace(volume, file=own / f"{volume.name}.img")
+            for volume in self.machine.spec.volumes
+        )
+        return replace(self, machine=self.machine.with_volumes(volumes))
+
     def reachable(self) -> ImageUnderTest:
         """The same with a free port of the host in front of each that the application serves."""
         return self.with_forwards(tuple(Forward(host=0, guest=port) for port in self.manifest.run.ports))
@@ -136,6 +152,9 @@ class ImageUnderTest:
         if self.plan is None and request.memory_mib:  # the command of a plan has it
             options.append(("--memory", request.memory_mib))
         options += [("--forward", forward) for forward in _usual_forwards(self.manifest.run.ports)]
+        # Those that the manifest doesn't know stand in the command of a plan.
+        known = {volume.path for volume in self.manifest.volume}
+        options += [("--volume", one) for one in request.volumes if self.plan is None or one.path in known]
         if request.words:
             options.append(("--cmdline", " ".join(request.words)))
         if request.initrd:
@@ -170,7 +189,8 @@ def build_or_find(here: Workshop, request: Request) -> ImageUnderTest:
     _refuse_build_options(request, folder)
     if request.initrd is not None and not request.initrd.is_file():
         raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
-    found = ImageUnderTest.found(folder, words=request.words, initrd=request.initrd).with_forwards(request.forwards)
+    found = ImageUnderTest.found(folder, words=request.words, initrd=request.initrd)
+    found = found.with_forwards(request.forwards).with_volumes(request.volumes)
     return found.with_memory(request.memory_mib) if request.memory_mib else found
 
 

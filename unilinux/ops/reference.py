@@ -12,6 +12,7 @@ from unilinux.app.checks.tcp import TcpCheck, TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
 from unilinux.app.run import Run
+from unilinux.app.volume import Volume
 from unilinux.core.document import Model
 from unilinux.core.reference import keys_table, summary_of
 from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument
@@ -115,6 +116,7 @@ _HOW_TO = """\
 - **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are
   open to all users.
 - **IPv6**: `IPV6 = "y"` in `[kernel]`; without it `listen [::]:80` fails in the guest.
+- **data that stays**: `[[volume]]`, or `--volume FILE:/PATH` for an application that has none: see [data.md](data.md).
 - **helpers that put themselves into the background**: the application is PID 1 and has to wait for them itself; else
   each stays a zombie until the machine ends.
 - **a stop signal other than SIGINT and SIGQUIT, UDP ports**: not yet."""
@@ -148,6 +150,7 @@ def _manifest() -> str:
             _section("`[build]`", Build),
             _section("`[[files]]`", File),
             _section("`[run]`", Run),
+            _section("`[[volume]]`", Volume),
             *proofs,
             "`[[workload]]` has the same kinds of checks as `[[verify]]`.",
             _HOW_TO,

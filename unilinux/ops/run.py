@@ -39,11 +39,14 @@ class Ran:
 
 
 def prepare(here: Workshop, request: Request, *, accel: str = "auto") -> Prepared:
-    """Build or find the image, and choose the engine.
+    """Build or find the image, and choose the engine. Volumes that the user names no file for have one of their own.
 
     :raise UniLinuxError: as the steps do.
     """
-    return Prepared(image=build_or_find(here, request), engine=chosen_engine(here, accel))
+    image = build_or_find(here, request).keeping(here.layout.volumes)
+    for volume in image.machine.spec.volumes:
+        here.progress.note(f"the data of {volume.path} is kept in {volume.file}")
+    return Prepared(image=image, engine=chosen_engine(here, accel))
 
 
 def run(prepared: Prepared, *, on_output: Callable[[bytes], None], attend: Attend) -> Ran:

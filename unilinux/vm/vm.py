@@ -25,6 +25,7 @@ from unilinux.vm.footprint import require_memory
 from unilinux.vm.log import CappedLog
 from unilinux.vm.outcome import End, Lost, Outcome, Ready, Stopped, Timeout
 from unilinux.vm.report import Report, ReportPort, Started
+from unilinux.vm.volumes import hint_about_volume, with_volumes
 
 if TYPE_CHECKING:  # it brings asyncio
     from unilinux.vm.qmp import Qmp
@@ -103,8 +104,8 @@ class Vm:
 
         ``on_output`` gets the console's bytes as they come, in another thread.
 
-        :raise HostError: the host lacks something: QEMU, a free port.
-        :raise UsageError: the engine can't do what ``boot`` asks for.
+        :raise HostError: the host lacks something: QEMU, a free port; or another machine has a volume.
+        :raise UsageError: the engine can't do what ``boot`` asks for, or a volume's file is none.
         :raise VmError: the engine didn't start; ``details`` is what it said.
         :raise BootError: the kernel doesn't even fit into the machine's memory.
         """
@@ -114,6 +115,7 @@ class Vm:
             boot.evidence.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
                 stack.enter_context(in_use(boot.evidence))
+                boot = stack.enter_context(with_volumes(boot))
                 vm = cls(boot, engine, engine.launch(boot), kernel_end, on_output)
                 vm._releases = stack.pop_all()
         try:
@@ -278,7 +280,7 @@ class Vm:
     def failure(self, outcome: Outcome) -> BootError:
         """An error that tells of an unwelcome outcome, with the end of the console."""
         hint = f"the whole console is in {self.console_log}"
-        if (advice := hint_for(outcome, self._texts())) is not None:
+        if (advice := hint_for(outcome, self._texts()) or hint_about_volume(self.boot, outcome)) is not None:
             hint = f"{advice}; {hint}"
         if self.console.log_failure is not None:
             hint = f"{hint}, as far as it could be written: {self.console.log_failure.strerror}"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.app.conftest import MakeApp
 from unilinux.app.init.compile import build_init, init_plan
+from unilinux.app.volume import Volume
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Store
 
@@ -63,3 +64,11 @@ def test_string_that_c_cannot_hold_is_refused(make_app: MakeApp) -> None:
 def test_folder_without_nolibc_is_refused(make_app: MakeApp, store: Store, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="no kernel source tree"):
         build_init(make_app(), kernel=tmp_path, headers=tmp_path, headers_digest="h", store=store)
+
+
+def test_volumes_are_mounted_by_the_serial_numbers_of_their_disks(make_app: MakeApp) -> None:
+    volumes = [Volume(name="data", path="/var/lib/toy", size_mib=64), Volume(name="log", path="/log", size_mib=64)]
+    plan = init_plan(make_app(), volumes=volumes)
+    assert "#define PLAN_VOLUMES\t2" in plan
+    assert '\t{ .name = "data", .path = "/var/lib/toy", .type = "ext4" },\n\t{ .name = "log", ' in plan
+    assert "plan_volumes" not in init_plan(make_app())

@@ -172,3 +172,38 @@ def test_modes_have_sensible_defaults(make_app: MakeApp) -> None:
 
 def test_mount_target_can_be_changed() -> None:
     assert Mount.parse("proc:/host/proc").target == "/host/proc"
+
+
+VOLUME = '[[volume]]\nname = "data"\npath = "/var/lib/toy"\nsize_mib = 64\n\n[kernel]'
+
+
+def test_volume(make_app: MakeApp) -> None:
+    (volume,) = make_app("[kernel]", VOLUME).manifest.volume
+    assert (volume.name, volume.path, volume.size_mib, volume.file_system) == ("data", "/var/lib/toy", 64, "ext4")
+    (owned,) = make_app("[kernel]", VOLUME.replace("64\n", '64\nowner = "70:71"\nmode = "0700"\n')).manifest.volume
+    assert (owned.uid_gid, owned.mode) == ((70, 71), "0700")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("/var/lib/toy", "/", "a volume can't be the root of the file system"),
+        ("/var/lib/toy", "var", "must be an absolute path"),
+        ("/var/lib/toy", "/etc", "/etc/toy.conf would be hidden by the volume at /etc"),
+        ("/var/lib/toy", "/bin/toy", "/bin/toy would be hidden by the volume at /bin/toy"),
+        ("/var/lib/toy", "/tmp/a", "/tmp/a and the mount at /tmp can't lie in one another"),
+        ("64", "4", "greater than or equal to 8"),
+        ('"data"', '"Data"', "name: string should match pattern"),
+        ('"data"', '"a-name-that-is-too-long"', "name: string should match pattern"),
+        ("[[volume]]", VOLUME.removesuffix("\n[kernel]") + "\n[[volume]]", "two have the name data"),
+        (
+            "[[volume]]",
+            VOLUME.removesuffix("\n[kernel]").replace("data", "a").replace("/toy", "/toy/a") + "\n[[volume]]",
+            "/var/lib/toy/a can't lie in the volume at /var/lib/toy",
+        ),
+    ],
+)
+def test_volume_that_cannot_be(old: str, new: str, problem: str, make_app: MakeApp) -> None:
+    with pytest.raises(ManifestError) as caught:
+        make_app("[kernel]", VOLUME.replace(old, new, 1))
+    assert problem in "\n".join(caught.value.details)

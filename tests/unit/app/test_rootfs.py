@@ -11,6 +11,7 @@ import pytest
 from tests.unit.app.conftest import MakeApp
 from unilinux.app.catalogue import App
 from unilinux.app.rootfs import root_files
+from unilinux.app.volume import Volume
 from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink
@@ -166,3 +167,15 @@ def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output
     app = make_app('path = "/etc/toy.conf"', 'path = "/bin/toy/conf"')
     with pytest.raises(ManifestError, match="would hold /bin/toy/conf, but /bin/toy is no folder"):
         root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+
+
+def test_a_volume_has_a_folder_whose_owner_and_mode_it_gets(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
+    volumes = [
+        Volume(name="data", path="/var/lib/toy", size_mib=64, owner="70:71", mode="0700"),
+        Volume(name="tmp", path="/tmp", size_mib=64),
+    ]
+    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, volumes=volumes)
+    found = {entry.path: entry for entry in tree.entries}
+    assert found["/var/lib/toy"] == Directory("/var/lib/toy", 0o700, uid=70, gid=71)
+    assert found["/tmp"] == Directory("/tmp", 0o1777)
+    assert found["/var/lib"] == Directory("/var/lib")

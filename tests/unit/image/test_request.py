@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.record import make_record
 from unilinux.image.recorded import recorded_plan
-from unilinux.image.request import Request, make_plan
+from unilinux.image.request import Request, make_plan, with_files
+from unilinux.machine.spec import VolumeFile
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "none", build=PROJECT / "build")
@@ -98,3 +100,54 @@ def test_a_finished_image_is_run_and_checked_by_its_record_alone(app: str, tmp_p
     assert found.name == f"{app}-{plan.profile.name}"
     assert found.app.manifest == plan.app.manifest
     assert (found.machine, found.cmdline, found.entry.ring) == (plan.machine, plan.cmdline, 3)
+
+
+def volume_file(text: str) -> VolumeFile:
+    return VolumeFile.parse(text)
+
+
+def test_a_volume_that_only_the_user_asks_for_is_in_the_name_and_the_command(tmp_path: Path) -> None:
+    plan = make_plan(Request(app="hello", volumes=(volume_file(f"{tmp_path}/a: b.img:/data"),)), LAYOUT)
+    (volume,) = plan.machine.spec.volumes
+    assert (volume.path, volume.file) == ("/data", tmp_path / "a: b.img")
+    assert plan.name == f"hello-tiny-{volume.name}"
+    assert shlex.split(plan.command)[-2:] == ["--volume", f"{tmp_path}/a: b.img:/data"]
+    assert {"EXT4_FS", "VIRTIO_BLK", "SYSFS"} <= {wish.symbol for wish in plan.machine.wishes}
+    assert not {"EXT4_FS", "BLOCK"} & {wish.symbol for wish in make_plan(Request(app="hello"), LAYOUT).machine.wishes}
+
+
+def test_a_file_for_a_volume_of_the_manifest_changes_no_image(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(LAYOUT.apps / "hello", tmp_path / "hello"))
+    manifest = folder / "app.toml"
+    volume = '\n[[volume]]\nname = "data"\npath = "/data"\nsize_mib = 64\n'
+    manifest.write_text(manifest.read_text() + volume)
+    usual = make_plan(Request(app=str(folder)), LAYOUT)
+    asked = make_plan(Request(app=str(folder), volumes=(volume_file("x.img:/data"),)), LAYOUT)
+    assert (usual.name, usual.command) == (asked.name, asked.command)
+    assert [one.file for one in usual.machine.spec.volumes] == [None]
+    assert [one.file for one in asked.machine.spec.volumes] == [Path("x.img").absolute()]
+    assert usual.machine.wishes == asked.machine.wishes
+    arguments: dict[str, Any] = {
+        "name": "n", "source": {}, "kernel": {}, "symbols": 1, "files": {}, "parts": {}, "inputs": {}, "inspection": {},
+    }  # fmt: skip
+    assert make_record(usual, **arguments) == make_record(asked, **arguments)
+
+
+@pytest.mark.parametrize("text", ["/data", ":/data", "a.img", "a.img:data", "a.img:/", "a.img:/a/../b"])
+def test_a_volume_that_cannot_be_read_or_mounted(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_plan(Request(app="hello", volumes=(volume_file(text),)), LAYOUT)
+    assert "--volume FILE:/PATH" in (caught.value.hint or "")
+
+
+def test_a_volume_over_files_of_the_image_is_refused() -> None:
+    with pytest.raises(UsageError, match="/bin/hello would be hidden by the volume at /bin"):
+        make_plan(Request(app="hello", volumes=(volume_file("a.img:/bin"),)), LAYOUT)
+
+
+def test_a_finished_image_takes_files_for_its_own_volumes_only() -> None:
+    own = make_plan(Request(app="hello", volumes=(volume_file("a.img:/data"),)), LAYOUT).machine.spec.volumes
+    assert with_files(own, (volume_file("/b.img:/data"),))[0].file == Path("/b.img")
+    assert with_files(own, ())[0].file == own[0].file
+    with pytest.raises(UsageError, match="the image mounts no volume at /else; it has /data"):
+        with_files(own, (volume_file("/b.img:/else"),))

@@ -15,7 +15,7 @@ from unilinux.machine.compose import Machine, compose
 from unilinux.machine.network import Addresses, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.qemu import Wiring, machine_arguments, qemu_arguments
-from unilinux.machine.spec import Disk, Forward, MachineSpec
+from unilinux.machine.spec import Disk, Forward, MachineSpec, Volume
 
 GOLDEN = Path(__file__).parents[2] / "data" / "machine"
 PROJECT = Path(__file__).parents[3]
@@ -30,8 +30,20 @@ SPECS = {
         rng=True,
         disks=(Disk(path=Path("/images/a, b.raw")), Disk(path=Path("c.raw"), read_only=True)),
     ),
+    "microvm-volumes": MachineSpec(
+        volumes=(
+            Volume(name="data", path="/data", size_mib=64, file=Path("/images/a, b.raw")),
+            Volume(name="more", path="/more", size_mib=64, file=Path("c.qcow2")),
+        )
+    ),
     "q35-bare": MachineSpec(target="q35"),
-    "q35-full": MachineSpec(target="q35", network=True, rng=True, disks=(Disk(path=Path("c.raw")),)),
+    "q35-full": MachineSpec(
+        target="q35",
+        network=True,
+        rng=True,
+        disks=(Disk(path=Path("c.raw")),),
+        volumes=(Volume(name="data", path="/data", size_mib=64, file=Path("d.img")),),
+    ),
 }
 WIRING = Wiring(qmp="socket,fd=5", console="socket,fd=6", report="socket,fd=7")
 

@@ -17,6 +17,7 @@ from unilinux.app.checks.tcp import TcpStep
 from unilinux.app.files import File
 from unilinux.app.manifest import Build, Manifest
 from unilinux.app.run import Run
+from unilinux.app.volume import Volume
 from unilinux.core.document import Model, read_document
 from unilinux.core.reference import example_lines, keys_table
 from unilinux.kconfig.profile import EntryDefaults, MachineDefaults, ProfileDocument, read_profile
@@ -29,8 +30,8 @@ from unilinux.sources.registry import KINDS
 
 PROJECT = Path(__file__).parents[3]
 MODELS: tuple[type[Model], ...] = (
-    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, *checks.KINDS, TcpStep, SqlStep,
-    ProfileDocument, MachineDefaults, EntryDefaults,
+    Manifest, *KINDS, ExtraTarball, User, Group, OwnedDirectory, Build, File, Run, Volume,
+    *checks.KINDS, TcpStep, SqlStep, ProfileDocument, MachineDefaults, EntryDefaults,
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def test_each_key_says_what_it_means_and_has_an_example(model: type[Model]) -> N
         assert field.description, f"{model.__name__}.{name} has no description"
         tables = (Build, File, Run, *checks.KINDS, TcpStep, SqlStep, *KINDS, MachineDefaults, EntryDefaults)
         is_table = model in (Manifest, ProfileDocument) and name in {
-            "source", "build", "files", "run", "verify", "workload", "machine", "entry",
+            "source", "build", "files", "run", "volume", "verify", "workload", "machine", "entry",
         }  # fmt: skip
         assert field.examples or is_table or (model in tables and name == "extra"), f"{model.__name__}.{name}"
     text = "\n".join(reference().values())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from unilinux.app.catalogue import App
 from unilinux.app.files import STICKY, TERMINAL
 from unilinux.app.render import render
 from unilinux.app.run import Run, standard_streams
+from unilinux.app.volume import Volume
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.files import write_atomically
@@ -40,6 +41,7 @@ def build_init(
     store: Store,
     tty: str = "ttyS0",
     gate: bool = False,
+    volumes: Sequence[Volume] = (),
 ) -> Output:
     """A folder with ``init``, the program that starts this application.
 
@@ -48,10 +50,11 @@ def build_init(
     :param headers_digest: the digest of that folder.
     :param tty: the terminal, below ``/dev``, that the application gets.
     :param gate: whether the application's C library makes its system calls through the gate, as init reports it.
+    :param volumes: what it mounts, found by the serial numbers of the disks.
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    variables = _variables(app, tty=tty, gate=gate)
+    variables = _variables(app, tty=tty, gate=gate, volumes=volumes)
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -67,15 +70,15 @@ def build_init(
     return store.run(step, lambda space: _compile(space, render(_TEMPLATE, variables), source, nolibc, headers))
 
 
-def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False) -> str:
+def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False, volumes: Sequence[Volume] = ()) -> str:
     """The text of ``plan.h``: the manifest's run table as C.
 
     :raise ManifestError: a string of the manifest can't be one of C.
     """
-    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate))
+    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate, volumes=volumes))
 
 
-def _variables(app: App, *, tty: str, gate: bool) -> Mapping[str, Any]:
+def _variables(app: App, *, tty: str, gate: bool, volumes: Sequence[Volume]) -> Mapping[str, Any]:
     """What the template is filled with, as plain JSON data."""
     settings = app.manifest.run
     return {
@@ -88,6 +91,7 @@ def _variables(app: App, *, tty: str, gate: bool) -> Mapping[str, Any]:
         "actions": [asdict(action) for action in _actions(settings, f"/dev/{tty}")],
         "argv": settings.argv,
         "env": settings.env,
+        "volumes": [{"name": one.name, "path": one.path, "kind": one.file_system} for one in volumes],
     }
 
 

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from pathlib import Path
 
 from unilinux.core.command import kill_group, require_tool
 from unilinux.core.errors import HostError, UniLinuxError, UsageError, VmError
@@ -18,6 +19,7 @@ from unilinux.vm.engine import Boot, Monitor
 from unilinux.vm.qemu.monitor import is_halted, user_network
 from unilinux.vm.qemu.pipes import Pipes
 from unilinux.vm.qemu.ports import port_taken
+from unilinux.vm.volumes import volume_in_use
 
 COMMAND_FILE = "command.txt"
 OUTPUT_FILE = "qemu.log"
@@ -26,6 +28,7 @@ _COMPLAINT_LINES = 10
 _LAUNCH_GRACE_S = 5.0  # from QEMU's hanging up to its end
 # With this the registers begin that QEMU prints when it stops a machine: dozens of lines, for qemu.log.
 _REGISTERS = re.compile(r"^[ER]AX=")
+_LOCKED_IMAGE = re.compile(r"Is another process using the image \[(.*)\]\?")
 _TAKEN_PORT = re.compile(r"Could not set up host forwarding rule 'tcp:[\d.]*:(\d+)-")
 
 
@@ -122,6 +125,9 @@ class QemuProcess:
         if returncode is None:
             return None
         output = self.complaints()
+        locked = next((match for line in output if (match := _LOCKED_IMAGE.search(line))), None)
+        if locked is not None:
+            return volume_in_use(Path(locked[1]))
         taken = next((match for line in output if (match := _TAKEN_PORT.search(line))), None)
         if taken is not None:
             return port_taken(int(taken[1]))
