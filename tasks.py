@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent
 task = partial(any_task, auto_shortflags=False)
 
 _IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine", "kernel", "memory")
+_MOUNTED = ("volume", "share")
 _ANSWER = {
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
@@ -86,7 +87,9 @@ def new(context: Context, name: str, from_: str, json: bool = False, verbose: bo
     project.new(PROJECT, name, from_, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "volume", help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"})
+@_image_task(
+    *_IMAGE, *_MOUNTED, help={"bzimage": "make a bzImage, too: compressed, for other loaders; takes some 15 s"}
+)
 def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bool = False) -> None:
     """Build a bootable image of one application and Linux into build/APP-PROFILE/."""
     from unilinux.cli.commands import build as command
@@ -94,7 +97,7 @@ def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bo
     command.build(PROJECT, choice, bzimage=bzimage, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "forward", "volume", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
+@_image_task(*_IMAGE, "forward", *_MOUNTED, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     from unilinux.cli.commands import boots
@@ -102,7 +105,7 @@ def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool =
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "volume", "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, *_MOUNTED, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
     choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:
@@ -122,7 +125,7 @@ def config(choice: Choice, symbol: str = "", json: bool = False, verbose: bool =
 
 @_image_task(
     *_IMAGE,
-    "volume",
+    *_MOUNTED,
     help={
         "app": _IMAGE_OR_APP,
         "memory": _MEASURED,

@@ -38,7 +38,7 @@ class Workshop:
 
     layout: Layout
 
-    def build(self, app: str, *, bzimage: bool = False, **choice: str | int | None) -> Image:
+    def build(self, app: str, *, bzimage: bool = False, **choice: object) -> Image:
         """The image of an application of the catalogue or one made by :meth:`add`."""
         plan = make_plan(Request(app=app, **choice), self.layout)  # type: ignore[arg-type]
         return self.build_plan(plan, bzimage=bzimage)

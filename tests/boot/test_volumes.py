@@ -92,15 +92,25 @@ mode = "0750"
 
 [kernel]
 MULTIUSER = "y" # owners
+NET = "y" # what follows is for shares: one kernel does for the tests of both
+NET_9P = "y"
+NET_9P_VIRTIO = "y"
+NETWORK_FILESYSTEMS = "y"
+9P_FS = "y"
 
 [[verify]]"""
 
 
-def add(workshop: Workshop, name: str, source: str) -> Image:
-    """hello with a volume, and another program in it."""
-    manifest = workshop.layout.apps / workshop.add(name, source) / "app.toml"
+def manifest_with_volume(workshop: Workshop, name: str) -> None:
+    """Give an application like hello a volume, and the kernel that serves for all that an image can mount."""
+    manifest = workshop.layout.apps / name / "app.toml"
     text = manifest.read_text().replace("memory_mib = 32", "memory_mib = 64")
     manifest.write_text(text.replace("\n[[verify]]", VOLUME, 1))
+
+
+def add(workshop: Workshop, name: str, source: str) -> Image:
+    """hello with a volume, and another program in it."""
+    manifest_with_volume(workshop, workshop.add(name, source))
     return workshop.build(name)
 
 

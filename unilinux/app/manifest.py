@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from unilinux.app.checks.kinds import Check, port_of
 from unilinux.app.files import File, lies_in
 from unilinux.app.run import Run
-from unilinux.app.volume import Volume
+from unilinux.app.volume import Share, Volume
 from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
 from unilinux.sources.registry import KINDS
 from unilinux.sources.source import Source
@@ -104,7 +104,7 @@ class Manifest(Model):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Manifest:
-        problems = [*self._file_problems(), *self.volume_problems(self.volume), *self._check_problems()]
+        problems = [*self._file_problems(), *self.place_problems(self.volume), *self._check_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -127,28 +127,28 @@ class Manifest(Model):
             problems += [f"files: {path} comes from a build, but there is no [build]" for path in built]
         return problems
 
-    def volume_problems(self, volumes: Sequence[Volume]) -> list[str]:
-        """Why the image can't have these volumes."""
+    def place_problems(self, mounted: Sequence[Volume | Share]) -> list[str]:
+        """Why the image can't have these volumes and shares."""
         problems = []
-        for what, values in (("name", [one.name for one in volumes]), ("path", [one.path for one in volumes])):
+        for what, values in (("name", [one.name for one in mounted]), ("path", [one.path for one in mounted])):
             twice = (value for value, count in Counter(values).items() if count > 1)
             problems += [f"volume: two have the {what} {value}" for value in twice]
         mounts = [mount.target for mount in self.run.mount_points]
-        for volume in volumes:
+        for one in mounted:
             problems += [
-                f"volume: {volume.path} and the mount at {target} can't lie in one another"
+                f"{one.KIND}: {one.path} and the mount at {target} can't lie in one another"
                 for target in mounts
-                if lies_in(volume.path, target) or lies_in(target, volume.path)
+                if lies_in(one.path, target) or lies_in(target, one.path)
             ]
             problems += [
-                f"volume: {volume.path} can't lie in the volume at {other.path}"
-                for other in volumes
-                if other.path != volume.path and lies_in(volume.path, other.path)
+                f"{one.KIND}: {one.path} can't lie in the {other.KIND} at {other.path}"
+                for other in mounted
+                if other.path != one.path and lies_in(one.path, other.path)
             ]
             problems += [
-                f"files: {file.path} would be hidden by the volume at {volume.path}"
+                f"files: {file.path} would be hidden by the {one.KIND} at {one.path}"
                 for file in self.files
-                if lies_in(file.path, volume.path) and (file.path != volume.path or not file.is_place)
+                if lies_in(file.path, one.path) and (file.path != one.path or not file.is_place)
             ]
         return problems
 

@@ -14,7 +14,7 @@ from unilinux.app.files import INIT_PATH, STICKY, TERMINAL
 from unilinux.app.files import File as Listed
 from unilinux.app.render import render
 from unilinux.app.run import standard_streams
-from unilinux.app.volume import Volume
+from unilinux.app.volume import Share, Volume
 from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
@@ -50,7 +50,7 @@ def root_files(
     way_of: Callable[[Listed], str] = lambda _: TRAP,
     memory_mib: int | None = None,
     nameserver: str,
-    volumes: Sequence[Volume] = (),
+    mounted: Sequence[Volume | Share] = (),
 ) -> Tree:
     """The tree of the image.
 
@@ -59,7 +59,7 @@ def root_files(
     :param way_of: by which way a program that was built enters the kernel, as in :mod:`unilinux.app.built`.
     :param nameserver: the address of the guest's name server.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
-    :param volumes: what will be mounted beside what the manifest mounts.
+    :param mounted: what init mounts beside the mounts of the manifest.
     :raise ManifestError: a template doesn't hold, or two files have one path.
     """
     own = [
@@ -84,25 +84,26 @@ def root_files(
         for entry in general
         if entry.path not in given and not any(str(above) in closed for above in PurePosixPath(entry.path).parents)
     ]
-    tree = _with_places(Tree.of([*own, *ours]), volumes)
+    tree = _with_places(Tree.of([*own, *ours]), mounted)
     _require_folder(app, tree)
     return tree
 
 
-def _with_places(tree: Tree, volumes: Sequence[Volume]) -> Tree:
-    """The tree with a folder for each volume, whose owner and mode init hands on to what it mounts there."""
+def _with_places(tree: Tree, mounted: Sequence[Volume | Share]) -> Tree:
+    """The tree with a folder for each, whose owner and mode init hands on to the volume that it mounts there."""
     there = {entry.path: entry for entry in tree.entries}
     places: dict[str, Entry] = {}
-    for volume in volumes:
-        place = there.get(volume.path, Directory(volume.path))
-        if volume.mode is not None and isinstance(place, Directory):
-            place = replace(place, mode=int(volume.mode, 8))
-        if (owner := volume.uid_gid) is not None:
-            place = replace(place, uid=owner[0], gid=owner[1])
-        places[volume.path] = place
-    return (
-        Tree.of([*(entry for entry in tree.entries if entry.path not in places), *places.values()]) if places else tree
-    )
+    for one in mounted:
+        place = there.get(one.path, Directory(one.path))
+        if isinstance(one, Volume):
+            if one.mode is not None and isinstance(place, Directory):
+                place = replace(place, mode=int(one.mode, 8))
+            if (owner := one.uid_gid) is not None:
+                place = replace(place, uid=owner[0], gid=owner[1])
+        places[one.path] = place
+    if not places:
+        return tree
+    return Tree.of([*(entry for entry in tree.entries if entry.path not in places), *places.values()])
 
 
 def _require_folder(app: App, tree: Tree) -> None:

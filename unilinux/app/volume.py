@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``[[volume]]`` of a manifest: data of the application that stays when its machine has ended."""
+"""What init mounts of the host's: the ``[[volume]]`` of a manifest, whose data stays, and shared folders."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from unilinux.app.files import Mode, Owner, guest_path, owner_numbers
 from unilinux.core.document import Field, Model, field_validator
@@ -17,6 +17,8 @@ class Volume(Model):
 
     What the image itself has at that path, but for the folder's owner and mode, can't be seen there.
     """
+
+    KIND: ClassVar[str] = "volume"
 
     name: Annotated[str, Field(pattern=_NAME)] = Field(
         description="its name, which is the serial number of its disk", examples=["data"]
@@ -46,3 +48,20 @@ class Volume(Model):
     def uid_gid(self) -> tuple[int, int] | None:
         """The owner as numbers; None: as the image has it."""
         return None if self.owner is None else owner_numbers(self.owner)
+
+
+class Share(Model):
+    """A folder of the host that init mounts, found by its tag, which is ``name``. Only the user asks for one."""
+
+    KIND: ClassVar[str] = "share"
+
+    name: str
+    path: str
+    read_only: bool = False
+
+    @field_validator("path")
+    @classmethod
+    def _path_of_guest(cls, path: str) -> str:
+        if path == "/":
+            raise ValueError("a share can't be the root of the file system: name a folder")
+        return guest_path(path)

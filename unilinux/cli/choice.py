@@ -47,6 +47,9 @@ class Choice:
     volume: Annotated[
         tuple[str, ...], "FILE:/PATH, a disk (raw, or .qcow2) whose data stays, and where it is mounted; repeatable"
     ] = ()
+    share: Annotated[
+        tuple[str, ...], "FOLDER:/PATH or FOLDER:/PATH:ro, a folder of this host, and where it is mounted; repeatable"
+    ] = ()
     cmdline: Annotated[str, "further words of the kernel's command line, such as 'loglevel=7 nokaslr'"] = ""
     initrd: Annotated[str, "a cpio archive that the kernel unpacks over the files of the image"] = ""
 
@@ -56,7 +59,7 @@ class Choice:
         :raise UsageError: a value that can't be read.
         """
         from unilinux.image.request import Request
-        from unilinux.machine.spec import Forward, VolumeFile
+        from unilinux.machine.spec import Forward, SharedFolder, VolumeFile
 
         return Request(
             app=self.app,
@@ -69,6 +72,7 @@ class Choice:
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
             volumes=tuple(VolumeFile.parse(text) for text in self.volume),
+            shares=tuple(SharedFolder.parse(text) for text in self.share),
             words=tuple(self.cmdline.split()),
             initrd=Path(self.initrd) if self.initrd else None,
         )

@@ -135,7 +135,7 @@ class Pipeline:
             headers_digest=headers.digest,
             store=self.store,
             gate=plan.entry.way_of(plan.app.manifest.main) == GATE,
-            volumes=plan.volumes,
+            mounted=plan.mounted,
         )
         rootfs = root_files(
             plan.app,
@@ -144,7 +144,7 @@ class Pipeline:
             way_of=plan.entry.way_of,
             memory_mib=plan.files_memory_mib,
             nameserver=plan.machine.target.network.name_server,
-            volumes=plan.volumes,
+            mounted=plan.mounted,
         )
         require_startable(rootfs, plan.app.manifest.run.argv[0], plan.app.path)
         rewriting = rewrite_files(rootfs, plan.app, built=built, entry=plan.entry, store=self.store)

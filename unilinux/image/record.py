@@ -106,9 +106,10 @@ def make_record(
     ``inspection`` is what was seen in the programs.
     """
     manifest = plan.app.manifest
-    # Which ports of the host lead to it, and which files are its volumes, is no property of the image.
-    bare = tuple(replace(volume, file=None) for volume in plan.machine.spec.volumes)
-    machine = compose(replace(plan.machine.spec, forwards=(), volumes=bare))
+    # Which ports of the host lead to it, and what of the host it mounts, is no property of the image.
+    volumes = tuple(replace(volume, file=None) for volume in plan.machine.spec.volumes)
+    shares = tuple(replace(share, folder=None) for share in plan.machine.spec.shares)
+    machine = compose(replace(plan.machine.spec, forwards=(), volumes=volumes, shares=shares))
     return {
         "schema": SCHEMA,
         "name": name,

@@ -4,30 +4,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from unilinux.app.catalogue import App, Catalogue, place_word
+from unilinux.app.catalogue import App, Catalogue
 from unilinux.app.proposal import is_program, program_app
-from unilinux.app.volume import Volume
+from unilinux.app.volume import Share, Volume
 from unilinux.core.document import key_lines
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
 from unilinux.image.entry import Entry, choose_entry, usual_entry
 from unilinux.image.kernels import chosen_kernel, kernel_word, on_kernel
+from unilinux.image.places import disks_of, mounted_by, shares_of, with_files, with_folders
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.link.carrier import Carrier
 from unilinux.link.initramfs import Initramfs
-from unilinux.machine import spec as machine
 from unilinux.machine.compose import Machine, compose
-from unilinux.machine.spec import Forward, MachineSpec, VolumeFile
+from unilinux.machine.spec import Forward, MachineSpec, SharedFolder, VolumeFile
 from unilinux.machine.target import DEFAULT_TARGET
-
-_USUAL_VOLUME_MIB = 64
-"""The size of a volume that no manifest knows, if it is made."""
 
 _PROGRAMS = "programs"
 """The folder below ``build/`` with the manifests of programs that have none of their own."""
@@ -48,6 +44,7 @@ class Request:
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
     volumes: tuple[VolumeFile, ...] = ()
+    shares: tuple[SharedFolder, ...] = ()
     words: tuple[str, ...] = ()
     initrd: Path | None = None
 
@@ -72,8 +69,8 @@ class Plan:
     carrier: Carrier = field(default_factory=Initramfs)
     kernel: str | None = None
     """A kernel of ``configs/kernels.toml``, or a tarball or folder of the user's; None: the usual one."""
-    volumes: tuple[Volume, ...] = ()
-    """What init mounts: the volumes of the manifest, and those that only the user asks for."""
+    mounted: tuple[Volume | Share, ...] = ()
+    """What init mounts of the host's: the volumes of the manifest, and what only the user asks for."""
     memory_mib: int | None = None
     """The memory that the files of the image are made for, in MiB; None: the usual. The machine may have more."""
     words: tuple[str, ...] = ()
@@ -103,10 +100,10 @@ class Plan:
             chosen.append(_Chosen("--syscalls", self.entry.kept, f"{self.entry.kept}-calls"))
         if self.memory_mib:
             chosen.append(_Chosen("--memory", str(self.memory_mib), f"{self.memory_mib}mib"))
-        own = self.app.manifest.volume
-        for volume, disk in zip(self.volumes, self.machine.spec.volumes, strict=True):
-            if volume not in own:
-                chosen.append(_Chosen("--volume", f"{disk.file or f'{volume.name}.img'}:{volume.path}", volume.name))
+        own = {volume.path for volume in self.app.manifest.volume}
+        machine = self.machine.spec
+        chosen += [_Chosen("--volume", str(one), one.name) for one in machine.volumes if one.path not in own]
+        chosen += [_Chosen("--share", str(one), one.name) for one in machine.shares]
         return tuple(chosen)
 
     @property
@@ -165,7 +162,7 @@ def make_plan(request: Request, layout: Layout) -> Plan:
     if request.initrd is not None and not request.initrd.is_file():
         raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
     manifest = app.manifest
-    volumes = _volumes(app, request.volumes)
+    mounted = mounted_by(app, request.volumes, request.shares)
     profile = read_profile(layout.profiles, request.profile or manifest.profile, root=layout.project)
     defaults = profile.machine
     usual_mib = _usual_memory_mib(app, profile)
@@ -175,13 +172,8 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         cpus=defaults.cpus or 1,
         network=manifest.run.network,
         forwards=request.forwards,
-        volumes=with_files(
-            tuple(
-                machine.Volume(name=one.name, path=one.path, size_mib=one.size_mib, file_system=one.file_system)
-                for one in volumes
-            ),
-            request.volumes,
-        ),
+        volumes=with_files(disks_of(mounted), request.volumes),
+        shares=with_folders(shares_of(mounted), request.shares),
     )
     entry = choose_entry(profile, request.ring, request.syscall, request.syscalls)
     return Plan(
@@ -190,46 +182,11 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         machine=compose(spec),
         entry=entry,
         kernel=chosen_kernel(layout, request.kernel),
-        volumes=volumes,
+        mounted=mounted,
         memory_mib=spec.memory_mib if spec.memory_mib != usual_mib else None,
         words=request.words,
         initrd=request.initrd,
     )
-
-
-def with_files(volumes: tuple[machine.Volume, ...], files: Sequence[VolumeFile]) -> tuple[machine.Volume, ...]:
-    """The volumes of a machine, with the files that the user names for some.
-
-    :raise UsageError: a file is for a path at which there is no volume.
-    """
-    by_path = {one.path: one.file for one in files}
-    if lost := sorted(by_path.keys() - {volume.path for volume in volumes}):
-        known = ", ".join(volume.path for volume in volumes) or "none"
-        raise UsageError(
-            f"the image mounts no volume at {lost[0]}; it has {known}",
-            hint="name the application instead of the image's folder, and an image that mounts it is built",
-        )
-    return tuple(replace(volume, file=by_path.get(volume.path, volume.file)) for volume in volumes)
-
-
-def _volumes(app: App, files: Sequence[VolumeFile]) -> tuple[Volume, ...]:
-    """The volumes of the manifest, and those at other paths that the user has files for.
-
-    :raise UsageError: the image can't have them.
-    """
-    own = app.manifest.volume
-    further = [one.path for one in files if one.path not in {volume.path for volume in own}]
-    volumes = (*own, *(_further_volume(path) for path in further))
-    if problems := app.manifest.volume_problems(volumes):
-        raise UsageError("; ".join(problems), hint=VolumeFile.HINT)
-    return volumes
-
-
-def _further_volume(path: str) -> Volume:
-    try:
-        return Volume(name=f"volume-{place_word(Path(path))}", path=path, size_mib=_USUAL_VOLUME_MIB)
-    except ValueError as error:
-        raise UsageError(f"cannot mount a volume at {path!r}", hint=VolumeFile.HINT) from error
 
 
 def find_app(word: str, layout: Layout) -> App:

@@ -11,8 +11,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import MachineSpec, Volume
-from unilinux.machine.storage import Disks, RandomNumbers, Volumes
+from unilinux.machine.spec import MachineSpec, Share, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Shares, Volumes
 from unilinux.machine.target import Target, find_target
 
 
@@ -45,6 +45,10 @@ class Machine:
     def with_volumes(self, volumes: tuple[Volume, ...]) -> Machine:
         """The same machine with other files for its volumes."""
         return replace(compose(replace(self.spec, volumes=volumes)), is_told=self.is_told)
+
+    def with_shares(self, shares: tuple[Share, ...]) -> Machine:
+        """The same machine with other folders for its shares."""
+        return replace(compose(replace(self.spec, shares=shares)), is_told=self.is_told)
 
     def describe(self) -> dict[str, Any]:
         """The machine as JSON data, for an image's manifest; :meth:`MachineSpec.from_json` reads it."""
@@ -80,6 +84,8 @@ def compose(spec: MachineSpec) -> Machine:
         virtio.append(Disks(images=spec.disks))
     if spec.volumes:
         virtio.append(Volumes(volumes=spec.volumes))
+    if spec.shares:
+        virtio.append(Shares(shares=spec.shares))
     if virtio:
         parts += [target.board.bus, *virtio]
     return Machine(spec=spec, target=target, parts=tuple(parts))

@@ -16,8 +16,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import USER_NETWORK, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import Disk, Volume
-from unilinux.machine.storage import Disks, RandomNumbers, Volumes
+from unilinux.machine.spec import Disk, Share, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Shares, Volumes
 
 # Names of the character devices.
 QMP = "qmp"
@@ -104,6 +104,8 @@ def _part(part: Part, bus: Bus) -> Iterator[str]:
             yield from ("-object", "rng-builtin,id=rng0", *_virtio(bus, "rng", rng="rng0"))
         case Disks() | Volumes():
             yield from _disks(part, bus)
+        case Shares(shares=shares):
+            yield from (word for share in shares for word in _share(bus, share))
         case _:
             raise TypeError(f"QEMU has no words for {part!r}")
 
@@ -157,6 +159,17 @@ def _volume(bus: Bus, volume: Volume) -> Iterator[str]:
     }
     yield from ("-blockdev", json.dumps(description))
     yield from _virtio(bus, "blk", drive=node, serial=volume.name)
+
+
+def _share(bus: Bus, share: Share) -> Iterator[str]:
+    # What the guest makes belongs to the user who runs QEMU; the owners and modes that it gives, and its links and
+    # devices, are in extended attributes, which takes no privilege. A read-only one shows the host's own.
+    rules = (
+        "security_model=none,readonly=on" if share.read_only else "security_model=mapped-xattr,fmode=0644,dmode=0755"
+    )
+    path = str(share.folder).replace(",", ",,")
+    yield from ("-fsdev", f"local,id={share.name},multidevs=remap,{rules},path={path}")
+    yield from _virtio(bus, "9p", fsdev=share.name, mount_tag=share.name)
 
 
 def _virtio(bus: Bus, kind: str, **properties: str) -> tuple[str, str]:

@@ -81,6 +81,9 @@ class Volume:
         """The form of its file. It isn't found out from what is in the file: that is up to the guest."""
         return "qcow2" if self.file is not None and self.file.suffix == ".qcow2" else "raw"
 
+    def __str__(self) -> str:
+        return str(VolumeFile(file=self.file or Path(f"{self.name}.img"), path=self.path))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, for :meth:`from_json`."""
         return {**asdict(self), "file": None if self.file is None else str(self.file)}
@@ -116,12 +119,63 @@ class VolumeFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A ``folder`` of the host that the guest mounts at ``path``; it knows it by its tag, which is ``name``.
+
+    ``folder`` is None in an image's record: which one it is, each boot is told.
+    """
+
+    name: str
+    path: str
+    read_only: bool = False
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        folder = self.folder or Path(self.name)
+        return str(SharedFolder(folder=folder, path=self.path, read_only=self.read_only))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for :meth:`from_json`."""
+        return {**asdict(self), "folder": None if self.folder is None else str(self.folder)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Share:
+        """The value that :meth:`to_json` was made from."""
+        return cls(**{**data, "folder": None if data["folder"] is None else Path(data["folder"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedFolder:
+    """A ``folder`` of the host for the guest to mount at ``path``, as the user names it."""
+
+    HINT: ClassVar[str] = "--share FOLDER:/PATH, for example --share ./pages:/var/www, or --share ./pages:/var/www:ro"
+
+    folder: Path
+    path: str
+    read_only: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> SharedFolder:
+        """Read ``./pages:/var/www`` or ``./pages:/var/www:ro``.
+
+        :raise UsageError: it isn't a folder and an absolute path.
+        """
+        folder, separator, path = text.removesuffix(":ro").rpartition(":/")
+        if not (folder and separator):
+            raise UsageError(f"cannot read the share {text!r}", hint=cls.HINT)
+        return cls(folder=Path(folder).absolute(), path=f"/{path}", read_only=text.endswith(":ro"))
+
+    def __str__(self) -> str:
+        return f"{self.folder}:{self.path}{':ro' if self.read_only else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
     """A machine to compose.
 
     ``target`` is what ``--machine`` names. The kernel's configuration depends on it, on whether ``cpus`` is more
-    than 1, on ``network``, on ``rng``, on whether there are ``disks``, and on the file systems of ``volumes``. The
-    other values may differ from run to run of the same image.
+    than 1, on ``network``, on ``rng``, on whether there are ``disks`` or ``shares``, and on the file systems of
+    ``volumes``. The other values may differ from run to run of the same image.
     """
 
     target: str = "microvm"
@@ -132,6 +186,7 @@ class MachineSpec:
     rng: bool = False
     disks: tuple[Disk, ...] = ()
     volumes: tuple[Volume, ...] = ()
+    shares: tuple[Share, ...] = ()
 
     def __post_init__(self) -> None:
         if not LEAST_MEMORY_MIB <= self.memory_mib <= MOST_MEMORY_MIB:
@@ -160,6 +215,7 @@ class MachineSpec:
             "rng": self.rng,
             "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
             "volumes": [volume.to_json() for volume in self.volumes],
+            "shares": [share.to_json() for share in self.shares],
         }
 
     @classmethod
@@ -178,4 +234,5 @@ class MachineSpec:
             rng=data["rng"],
             disks=tuple(Disk(path=Path(disk["path"]), read_only=disk["read_only"]) for disk in data["disks"]),
             volumes=tuple(Volume.from_json(volume) for volume in data.get("volumes", ())),
+            shares=tuple(Share.from_json(share) for share in data.get("shares", ())),
         )

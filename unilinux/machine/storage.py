@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disks, and the source of random numbers."""
+"""Disks, folders of the host, and the source of random numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from unilinux.kconfig.wish import Wish
 from unilinux.machine.part import Part, wish
-from unilinux.machine.spec import Disk, Volume
+from unilinux.machine.spec import Disk, Share, Volume
 
 
 def _driver() -> tuple[Wish, ...]:
@@ -63,6 +63,29 @@ class Volumes(Part):
     def describe(self) -> dict[str, Any]:
         """Paths as text."""
         return {"name": self.name, "volumes": [volume.to_json() for volume in self.volumes]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares(Part):
+    """Folders of the host, each behind a virtio device of its own that speaks 9P."""
+
+    name: str = "share"
+    shares: tuple[Share, ...]
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """The file system, and what it talks through."""
+        return (
+            wish("NET", why="menu of NET_9P"),
+            wish("NET_9P", why="talks to the host's file server"),
+            wish("NET_9P_VIRTIO", why="by virtio"),
+            wish("NETWORK_FILESYSTEMS", why="menu of 9P_FS"),
+            wish("9P_FS", why="folders of the host"),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Paths as text."""
+        return {"name": self.name, "shares": [share.to_json() for share in self.shares]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

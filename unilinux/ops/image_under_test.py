@@ -11,11 +11,12 @@ from typing import Any
 
 from unilinux.app.manifest import Manifest
 from unilinux.core.errors import UsageError
+from unilinux.image.places import with_files, with_folders
 from unilinux.image.record import ARTIFACTS, Image
 from unilinux.image.recorded import recorded_plan
-from unilinux.image.request import Plan, Request, make_plan, with_files
+from unilinux.image.request import Plan, Request, make_plan
 from unilinux.machine.compose import Machine, compose
-from unilinux.machine.spec import Forward, VolumeFile
+from unilinux.machine.spec import Forward, SharedFolder, VolumeFile
 from unilinux.ops.build import build_image
 from unilinux.ops.evidence import evidence_folder
 from unilinux.ops.finished import is_finished, read_finished
@@ -117,6 +118,13 @@ class ImageUnderTest:
         """
         return replace(self, machine=self.machine.with_volumes(with_files(self.machine.spec.volumes, files)))
 
+    def with_shares(self, folders: tuple[SharedFolder, ...]) -> ImageUnderTest:
+        """The same with these folders of the host behind its shares.
+
+        :raise UsageError: the image mounts no such share.
+        """
+        return replace(self, machine=self.machine.with_shares(with_folders(self.machine.spec.shares, folders)))
+
     def keeping(self, folder: Path) -> ImageUnderTest:
         """The same with the volumes that the user names no files for kept below this folder."""
         own = folder / (self.plan.app.word if self.plan else self.manifest.name)
@@ -155,6 +163,7 @@ class ImageUnderTest:
         # Those that the manifest doesn't know stand in the command of a plan.
         known = {volume.path for volume in self.manifest.volume}
         options += [("--volume", one) for one in request.volumes if self.plan is None or one.path in known]
+        options += [("--share", one) for one in request.shares if self.plan is None]
         if request.words:
             options.append(("--cmdline", " ".join(request.words)))
         if request.initrd:
@@ -190,7 +199,7 @@ def build_or_find(here: Workshop, request: Request) -> ImageUnderTest:
     if request.initrd is not None and not request.initrd.is_file():
         raise UsageError(f"there is no file {request.initrd}", hint="--initrd names a cpio archive")
     found = ImageUnderTest.found(folder, words=request.words, initrd=request.initrd)
-    found = found.with_forwards(request.forwards).with_volumes(request.volumes)
+    found = found.with_forwards(request.forwards).with_volumes(request.volumes).with_shares(request.shares)
     return found.with_memory(request.memory_mib) if request.memory_mib else found
 
 

@@ -25,6 +25,7 @@ from unilinux.vm.footprint import require_memory
 from unilinux.vm.log import CappedLog
 from unilinux.vm.outcome import End, Lost, Outcome, Ready, Stopped, Timeout
 from unilinux.vm.report import Report, ReportPort, Started
+from unilinux.vm.shares import require_folders
 from unilinux.vm.volumes import hint_about_volume, with_volumes
 
 if TYPE_CHECKING:  # it brings asyncio
@@ -105,7 +106,7 @@ class Vm:
         ``on_output`` gets the console's bytes as they come, in another thread.
 
         :raise HostError: the host lacks something: QEMU, a free port; or another machine has a volume.
-        :raise UsageError: the engine can't do what ``boot`` asks for, or a volume's file is none.
+        :raise UsageError: the engine can't do what ``boot`` asks for, or a volume's file or share's folder is none.
         :raise VmError: the engine didn't start; ``details`` is what it said.
         :raise BootError: the kernel doesn't even fit into the machine's memory.
         """
@@ -115,6 +116,7 @@ class Vm:
             boot.evidence.mkdir(parents=True, exist_ok=True)
             with ExitStack() as stack:
                 stack.enter_context(in_use(boot.evidence))
+                require_folders(boot.machine.spec.shares)
                 boot = stack.enter_context(with_volumes(boot))
                 vm = cls(boot, engine, engine.launch(boot), kernel_end, on_output)
                 vm._releases = stack.pop_all()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.app.conftest import MakeApp
 from unilinux.app.init.compile import build_init, init_plan
-from unilinux.app.volume import Volume
+from unilinux.app.volume import Share, Volume
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Store
 
@@ -68,7 +68,15 @@ def test_folder_without_nolibc_is_refused(make_app: MakeApp, store: Store, tmp_p
 
 def test_volumes_are_mounted_by_the_serial_numbers_of_their_disks(make_app: MakeApp) -> None:
     volumes = [Volume(name="data", path="/var/lib/toy", size_mib=64), Volume(name="log", path="/log", size_mib=64)]
-    plan = init_plan(make_app(), volumes=volumes)
+    plan = init_plan(make_app(), mounted=volumes)
     assert "#define PLAN_VOLUMES\t2" in plan
     assert '\t{ .name = "data", .path = "/var/lib/toy", .type = "ext4" },\n\t{ .name = "log", ' in plan
     assert "plan_volumes" not in init_plan(make_app())
+
+
+def test_shares_are_mounted_by_their_tags(make_app: MakeApp) -> None:
+    shares = [Share(name="pages", path="/pages", read_only=True), Share(name="data", path="/data")]
+    plan = init_plan(make_app(), mounted=shares)
+    assert "#define PLAN_SHARES\t2" in plan
+    assert '\t{ .tag = "pages", .path = "/pages", .read_only = 1 },\n\t{ .tag = "data", ' in plan
+    assert "plan_shares" not in init_plan(make_app())

@@ -174,7 +174,7 @@ def test_a_volume_has_a_folder_whose_owner_and_mode_it_gets(make_app: MakeApp, o
         Volume(name="data", path="/var/lib/toy", size_mib=64, owner="70:71", mode="0700"),
         Volume(name="tmp", path="/tmp", size_mib=64),
     ]
-    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, volumes=volumes)
+    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, mounted=volumes)
     found = {entry.path: entry for entry in tree.entries}
     assert found["/var/lib/toy"] == Directory("/var/lib/toy", 0o700, uid=70, gid=71)
     assert found["/tmp"] == Directory("/tmp", 0o1777)

@@ -15,10 +15,11 @@ import pytest
 from unilinux.app.catalogue import Catalogue
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
+from unilinux.image.places import with_files, with_folders
 from unilinux.image.record import make_record
 from unilinux.image.recorded import recorded_plan
-from unilinux.image.request import Request, make_plan, with_files
-from unilinux.machine.spec import VolumeFile
+from unilinux.image.request import Request, make_plan
+from unilinux.machine.spec import SharedFolder, VolumeFile
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "none", build=PROJECT / "build")
@@ -151,3 +152,31 @@ def test_a_finished_image_takes_files_for_its_own_volumes_only() -> None:
     assert with_files(own, ())[0].file == own[0].file
     with pytest.raises(UsageError, match="the image mounts no volume at /else; it has /data"):
         with_files(own, (volume_file("/b.img:/else"),))
+
+
+def test_a_share_is_in_the_name_and_the_command_and_no_folder_in_the_record(tmp_path: Path) -> None:
+    shared = SharedFolder.parse(f"{tmp_path}/a b:/pages:ro")
+    plan = make_plan(Request(app="hello", shares=(shared,)), LAYOUT)
+    (share,) = plan.machine.spec.shares
+    assert (share.path, share.folder, share.read_only) == ("/pages", tmp_path / "a b", True)
+    assert plan.name == f"hello-tiny-{share.name}"
+    assert shlex.split(plan.command)[-2:] == ["--share", f"{tmp_path}/a b:/pages:ro"]
+    assert {"9P_FS", "NET_9P_VIRTIO"} <= {wish.symbol for wish in plan.machine.wishes}
+    writable = make_plan(Request(app="hello", shares=(SharedFolder.parse("a:/pages"),)), LAYOUT)
+    assert writable.name != plan.name
+
+
+def test_a_finished_image_takes_folders_for_its_own_shares_only(tmp_path: Path) -> None:
+    own = make_plan(Request(app="hello", shares=(SharedFolder.parse("a:/pages:ro"),)), LAYOUT).machine.spec.shares
+    assert with_folders(own, (SharedFolder.parse(f"{tmp_path}:/pages:ro"),))[0].folder == tmp_path
+    with pytest.raises(UsageError, match="the image mounts no share at /else; it has /pages"):
+        with_folders(own, (SharedFolder.parse("a:/else"),))
+    with pytest.raises(UsageError, match="the image mounts its share at /pages read-only"):
+        with_folders(own, (SharedFolder.parse("a:/pages"),))
+
+
+@pytest.mark.parametrize("text", ["/data", ":/data", "a", "a:data", "a:/", "a:/a/../b", "a:/:ro"])
+def test_a_share_that_cannot_be_read_or_mounted(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_plan(Request(app="hello", shares=(SharedFolder.parse(text),)), LAYOUT)
+    assert "--share FOLDER:/PATH" in (caught.value.hint or "")

@@ -15,7 +15,7 @@ from unilinux.machine.compose import Machine, compose
 from unilinux.machine.network import Addresses, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.qemu import Wiring, machine_arguments, qemu_arguments
-from unilinux.machine.spec import Disk, Forward, MachineSpec, Volume
+from unilinux.machine.spec import Disk, Forward, MachineSpec, Share, Volume
 
 GOLDEN = Path(__file__).parents[2] / "data" / "machine"
 PROJECT = Path(__file__).parents[3]
@@ -36,6 +36,12 @@ SPECS = {
             Volume(name="more", path="/more", size_mib=64, file=Path("c.qcow2")),
         )
     ),
+    "microvm-shares": MachineSpec(
+        shares=(
+            Share(name="pages", path="/pages", folder=Path("/a, b"), read_only=True),
+            Share(name="data", path="/data", folder=Path("/c")),
+        )
+    ),
     "q35-bare": MachineSpec(target="q35"),
     "q35-full": MachineSpec(
         target="q35",
@@ -43,6 +49,7 @@ SPECS = {
         rng=True,
         disks=(Disk(path=Path("c.raw")),),
         volumes=(Volume(name="data", path="/data", size_mib=64, file=Path("d.img")),),
+        shares=(Share(name="data", path="/more", folder=Path("/c")),),
     ),
 }
 WIRING = Wiring(qmp="socket,fd=5", console="socket,fd=6", report="socket,fd=7")

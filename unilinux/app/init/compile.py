@@ -12,7 +12,7 @@ from unilinux.app.catalogue import App
 from unilinux.app.files import STICKY, TERMINAL
 from unilinux.app.render import render
 from unilinux.app.run import Run, standard_streams
-from unilinux.app.volume import Volume
+from unilinux.app.volume import Share, Volume
 from unilinux.core.command import run
 from unilinux.core.errors import BuildError
 from unilinux.core.files import write_atomically
@@ -23,6 +23,7 @@ SIZE_LIMIT_BYTES = 16 * 1024
 
 _HERE = Path(__file__).parent
 _TEMPLATE = _HERE / "plan.h.j2"
+_MOUNTS = _HERE / "mounts.h"
 _NOLIBC = Path("tools/include/nolibc")
 _FLAGS = (
     "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-s",
@@ -41,7 +42,7 @@ def build_init(
     store: Store,
     tty: str = "ttyS0",
     gate: bool = False,
-    volumes: Sequence[Volume] = (),
+    mounted: Sequence[Volume | Share] = (),
 ) -> Output:
     """A folder with ``init``, the program that starts this application.
 
@@ -50,11 +51,11 @@ def build_init(
     :param headers_digest: the digest of that folder.
     :param tty: the terminal, below ``/dev``, that the application gets.
     :param gate: whether the application's C library makes its system calls through the gate, as init reports it.
-    :param volumes: what it mounts, found by the serial numbers of the disks.
+    :param mounted: what it mounts of the host's: volumes by the serial numbers of their disks, shares by their tags.
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    variables = _variables(app, tty=tty, gate=gate, volumes=volumes)
+    variables = _variables(app, tty=tty, gate=gate, mounted=mounted)
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -64,21 +65,21 @@ def build_init(
         label=f"compiling init for {app.manifest.name}",
         spec={"plan": variables, "flags": _FLAGS},
         inputs={"headers": headers_digest},
-        files={"init.c": source, "nolibc": nolibc, "plan.h.j2": _TEMPLATE},
+        files={"init.c": source, _MOUNTS.name: _MOUNTS, "nolibc": nolibc, "plan.h.j2": _TEMPLATE},
         tools=COMPILER,
     )
     return store.run(step, lambda space: _compile(space, render(_TEMPLATE, variables), source, nolibc, headers))
 
 
-def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False, volumes: Sequence[Volume] = ()) -> str:
+def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False, mounted: Sequence[Volume | Share] = ()) -> str:
     """The text of ``plan.h``: the manifest's run table as C.
 
     :raise ManifestError: a string of the manifest can't be one of C.
     """
-    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate, volumes=volumes))
+    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate, mounted=mounted))
 
 
-def _variables(app: App, *, tty: str, gate: bool, volumes: Sequence[Volume]) -> Mapping[str, Any]:
+def _variables(app: App, *, tty: str, gate: bool, mounted: Sequence[Volume | Share]) -> Mapping[str, Any]:
     """What the template is filled with, as plain JSON data."""
     settings = app.manifest.run
     return {
@@ -91,7 +92,14 @@ def _variables(app: App, *, tty: str, gate: bool, volumes: Sequence[Volume]) -> 
         "actions": [asdict(action) for action in _actions(settings, f"/dev/{tty}")],
         "argv": settings.argv,
         "env": settings.env,
-        "volumes": [{"name": one.name, "path": one.path, "kind": one.file_system} for one in volumes],
+        "volumes": [
+            {"name": one.name, "path": one.path, "kind": one.file_system} for one in mounted if isinstance(one, Volume)
+        ],
+        "shares": [
+            {"name": one.name, "path": one.path, "read_only": one.read_only}
+            for one in mounted
+            if isinstance(one, Share)
+        ],
     }
 
 
@@ -125,7 +133,21 @@ def _compile(space: Workspace, plan: str, source: Path, nolibc: Path, headers: P
     builtin = run(["gcc", "-print-file-name=include"]).output.strip()
     include: list[str | Path] = ["-nostdinc", "-isystem", nolibc, "-isystem", headers / "include", "-isystem", builtin]
     run(
-        ["gcc", *_FLAGS, *include, "-include", "nolibc.h", "-I", space.scratch, "-o", target, source, "-lgcc"],
+        [
+            "gcc",
+            *_FLAGS,
+            *include,
+            "-include",
+            "nolibc.h",
+            "-I",
+            space.scratch,
+            "-I",
+            _HERE,
+            "-o",
+            target,
+            source,
+            "-lgcc",
+        ],
         log=space.log,
     )
     size = target.stat().st_size
