@@ -52,12 +52,14 @@ class Offer:
 class Wanted:
     """A binary package with all that it depends on, as apt is asked for it.
 
-    ``version`` None is the newest. With ``recommends`` the packages that it recommends come, too. The packages
-    ``without`` count as installed: they don't come, and what only they need doesn't either.
+    ``version`` None is the newest. The packages in ``also`` come with all that they depend on, too; with
+    ``recommends`` those that any of them recommends. The packages ``without`` count as installed: they don't come, and
+    what only they need doesn't either.
     """
 
     package: str
     version: str | None = None
+    also: tuple[str, ...] = ()
     recommends: bool = False
     without: tuple[str, ...] = ()
 
@@ -120,19 +122,19 @@ class PrivateApt:
         present = [record for name in wanted.without for record in self._records("show", "--no-all-versions", name)]
         status = self._root / "present"
         write_atomically(status, "\n".join(map(_as_installed, present)))
-        asked = f"{wanted.package}={wanted.version}" if wanted.version else wanted.package
+        asked = (f"{wanted.package}={wanted.version}" if wanted.version else wanted.package, *wanted.also)
         options = (
             f"-oDir::State::status={status}",
             f"-oAPT::Install-Recommends={str(wanted.recommends).lower()}",
             "-oAPT::Install-Suggests=false",  # whatever the user's own system gets
         )
         try:
-            text = self._run("apt-get", "-q", "--yes", "--simulate", *options, "install", asked)
+            text = self._run("apt-get", "-q", "--yes", "--simulate", *options, "install", *asked)
         except CommandError as error:
             raise DownloadError(
-                f"apt finds no packages for {asked} that fit each other",
+                f"apt finds no packages for {', '.join(asked)} that fit each other",
                 details=_unmet(error),
-                hint=f"see source.version and source.without in app.toml   (apt's whole output is in {self._log})",
+                hint=f"see version, also and without in [source] of app.toml   (apt's whole output is in {self._log})",
             ) from error
         chosen = {package: version for package, version in _UNPACKED.findall(text) if package not in wanted.without}
         return self.versions(chosen)

@@ -210,23 +210,29 @@ class Fetcher:
         return found
 
     def _installation(self, wanted: Wanted) -> tuple[Offer, ...]:
-        offered = self._apt.packages(wanted.package)
+        for package in wanted.also:
+            self._offered(package)
+        offered = self._offered(wanted.package)
+        if wanted.version is not None and wanted.version not in {offer.version for offer in offered}:
+            raise self._not_offered(f"{wanted.package} {wanted.version}", offered)
+        return self._apt.installation(wanted)
+
+    def _offered(self, package: str) -> tuple[Offer, ...]:
+        """The versions of a binary package that are offered, at least one."""
+        offered = self._apt.packages(package)
         if not self._apt.has_lists:
             raise DownloadError(
-                f"no package lists could be fetched, so nothing is known of {wanted.package}",
+                f"no package lists could be fetched, so nothing is known of {package}",
                 details=self._apt.problems,
                 hint="check the network and the sources in /etc/apt, then run the same command again",
             )
         if not offered:
             raise DownloadError(
-                f"this host's package sources have no package {wanted.package}"
-                f"{suggestion(wanted.package, self._apt.names())}",
+                f"this host's package sources have no package {package}{suggestion(package, self._apt.names())}",
                 details=self._apt.problems,
                 hint="see that /etc/apt has a Debian source that offers it, and that the network works",
             )
-        if wanted.version is not None and wanted.version not in {offer.version for offer in offered}:
-            raise self._not_offered(f"{wanted.package} {wanted.version}", offered)
-        return self._apt.installation(wanted)
+        return offered
 
     def _kept_packages(self, record: Path) -> Mapping[str, Fetched]:
         """What this cache took for the same question before, if all of it is there."""

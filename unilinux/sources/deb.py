@@ -19,13 +19,13 @@ from unilinux.sources.source import Materials, Source
 
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$")]
 
-# They only install packages and start services.
+# Usually left out, since they only install packages and start services.
 _WITHOUT = (
     "adduser", "debconf", "dpkg", "init-system-helpers", "lsb-base", "sysvinit-utils", "ucf", "usr-is-merged",
     "usrmerge",
 )  # fmt: skip
 
-# What no program of an image reads.
+# Usually left out, since no program of an image reads it.
 _EXCLUDE = (
     "/etc/cron.*", "/etc/init.d", "/etc/logrotate.d", "/usr/lib/systemd", "/usr/share/bash-completion",
     "/usr/share/bug", "/usr/share/doc", "/usr/share/doc-base", "/usr/share/info", "/usr/share/lintian",
@@ -75,18 +75,32 @@ class DebSource(Source):
     recommends: bool = Field(
         default=False, description="whether the packages that are recommended come, too", examples=[True]
     )
+    also: tuple[PackageName, ...] = Field(
+        default=(),
+        description="further packages that come, with what they depend on",
+        examples=[["dash", "nginx-light"]],
+    )
     without: tuple[PackageName, ...] = Field(
-        default=_WITHOUT,
+        default=(),
         description=(
-            "packages that are left out, with what only they depend on. Usually those that are there to install "
-            "packages and to start services. A program that then lacks a library is told before it is booted"
+            "packages that are left out, with what only they depend on, beside those that only install packages and "
+            f"start services: {', '.join(f'`{name}`' for name in _WITHOUT)}. A program that then lacks a library is "
+            "told before it is booted"
         ),
-        examples=[["adduser", "debconf", "dpkg", "perl"]],
+        examples=[["perl", "ssl-cert"]],
     )
     exclude: tuple[str, ...] = Field(
-        default=_EXCLUDE,
-        description="paths that are left out with all that is below, with `*` and `?` as in a shell",
-        examples=[["/usr/share/doc", "/usr/share/man", "/usr/lib/x86_64-linux-gnu/gconv"]],
+        default=(),
+        description=(
+            "paths that are left out with all that is below, with `*` and `?` as in a shell, beside those that no "
+            f"program reads: {', '.join(f'`{path}`' for path in _EXCLUDE)}"
+        ),
+        examples=[["/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/gconv"]],
+    )
+    keep: tuple[str, ...] = Field(
+        default=(),
+        description="paths that stay, with all that is below, although they would be left out",
+        examples=[["/usr/share/locale/de"]],
     )
     users: tuple[User, ...] = Field(
         default=(),
@@ -109,7 +123,7 @@ class DebSource(Source):
         examples=[{"/usr/bin/awk": "/usr/bin/mawk"}],
     )
 
-    @field_validator("exclude")
+    @field_validator("exclude", "keep")
     @classmethod
     def _exclude_absolute(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_absolute(pattern) for pattern in patterns)
@@ -122,8 +136,7 @@ class DebSource(Source):
     @model_validator(mode="after")
     def _parts_fit(self) -> DebSource:
         problems = [*account_problems(self.users, self.groups)]
-        if self.package in self.without:
-            problems.append(f"without: {self.package} is what shall be there")
+        problems += [f"without: {name} is what shall be there" for name in self._asked if name in self.without]
         for directory in self.directories:
             try:
                 owner_numbers(directory.owner, self.users, self.groups)
@@ -137,7 +150,11 @@ class DebSource(Source):
         """See :class:`unilinux.sources.source.Source`."""
         del folder  # nothing of it lies there
         wanted = Wanted(
-            package=self.package, version=self.version, recommends=self.recommends, without=tuple(sorted(self.without))
+            package=self.package,
+            version=self.version,
+            also=self.also,
+            recommends=self.recommends,
+            without=tuple(sorted({*_WITHOUT, *self.without} - {*self._asked})),
         )
         packages = fetcher.debian_packages(wanted)
         main = packages[self.package]
@@ -149,7 +166,7 @@ class DebSource(Source):
             )
 
         def lay_out(target: Path) -> Tree:
-            unpacking = Unpacking(target, self.exclude)
+            unpacking = Unpacking(target, (*_EXCLUDE, *self.exclude), self.keep)
             for name, package in packages.items():
                 require_intact(package.path, package.sha256)
                 unpacking.add_package(name, package.path)
@@ -158,10 +175,18 @@ class DebSource(Source):
 
         return Materials(
             lay_out=lay_out,
-            spec={"order": list(packages), **self.model_dump(mode="json", exclude={"package", "version", "sha256"})},
+            spec={
+                "order": list(packages),
+                "usually_excluded": _EXCLUDE,
+                **self.model_dump(mode="json", exclude={"package", "version", "sha256"}),
+            },
             inputs={f"package:{name}": package.sha256 for name, package in packages.items()},
             facts={"kind": self.kind, "package": self.package, "packages": _listed(packages)},
         )
+
+    @property
+    def _asked(self) -> tuple[str, ...]:
+        return (self.package, *self.also)
 
     def _do_as_scripts(self, unpacking: Unpacking) -> None:
         if self.users or self.groups:

@@ -39,11 +39,13 @@ class Unpacking:
     Links are made in the end, so that no file is ever written through one.
 
     :param exclude: patterns of paths that are left out, with all that is below.
+    :param keep: patterns of paths that stay in spite of that, with all that is below.
     """
 
-    def __init__(self, folder: Path, exclude: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, exclude: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> None:
         self._folder = folder
         self._exclude = tuple(merged(pattern) for pattern in exclude)
+        self._keep = tuple(merged(pattern) for pattern in keep)
         self._owners: dict[str, str] = {}
         self.entries: dict[str, Entry] = {}
         """What there is, by path."""
@@ -156,7 +158,11 @@ class Unpacking:
 
     def _is_excluded(self, path: str) -> bool:
         places = [path, *map(str, PurePosixPath(path).parents)]
-        return any(fnmatchcase(place, pattern) for pattern in self._exclude for place in places)
+
+        def is_below(patterns: tuple[str, ...]) -> bool:
+            return any(fnmatchcase(place, pattern) for pattern in patterns for place in places)
+
+        return is_below(self._exclude) and not is_below(self._keep)
 
     def _place(self, path: str) -> Path:
         return self._folder / path.lstrip("/")

@@ -50,6 +50,16 @@ def test_recommended_packages_come_when_asked_for(fetcher: Fetcher, archive: Arc
     assert "nice" in fetched(fetcher, Wanted(package="server", recommends=True))
 
 
+def test_further_packages_come_with_what_they_depend_on(fetcher: Fetcher, archive: Archive) -> None:
+    add_server(archive)
+    archive.add_deb(Deb("shell", fields={"Depends": "terminal"}))
+    archive.add_deb(Deb("terminal"))
+    found = fetched(fetcher, Wanted(package="server", also=("shell",)))
+    assert {"server", "shell", "terminal"} <= found.keys()
+    with pytest.raises(DownloadError, match=r"no package shel; did you mean 'shell'\?"):
+        fetcher.debian_packages(Wanted(package="server", also=("shel",)))
+
+
 def test_what_is_left_out_needs_nothing(fetcher: Fetcher, archive: Archive) -> None:
     add_server(archive)
     found = fetched(fetcher, Wanted(package="server", without=("installer", "not-offered")))

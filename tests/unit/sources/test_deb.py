@@ -107,9 +107,9 @@ def test_what_nobody_reads_is_left_out(tmp_path: Path) -> None:
     assert "/usr/share/document" in (found := laid_out(tmp_path, deb))
     assert not found.keys() & {"/usr/share/doc", "/usr/lib/systemd", "/lib", "/etc"}
     (tmp_path / "more").mkdir()
-    whole = laid_out(tmp_path / "more", deb, exclude=("/lib/*",))
-    assert "/usr/share/doc/server/copyright" in whole
-    assert "/usr/lib/systemd" not in whole
+    other = laid_out(tmp_path / "more", deb, exclude=("/usr/share/d*t",), keep=("/usr/share/doc/s*", "/lib/systemd"))
+    assert {"/usr/share/doc/server/copyright", "/usr/lib/systemd/system/a"} <= other.keys()
+    assert not other.keys() & {"/usr/share/document", "/etc"}
 
 
 def test_what_scripts_would_have_done_is_declared(tmp_path: Path) -> None:
@@ -156,6 +156,7 @@ BAD_KEYS: dict[str, tuple[dict[str, Any], str]] = {
         "a, a member of the group g, is no",
     ),
     "itself left out": ({"without": ("server",)}, "server is what shall be there"),
+    "a further one left out": ({"also": ("dash",), "without": ("dash",)}, "dash is what shall be there"),
     "a relative path": ({"exclude": ("usr/share/doc",)}, "must be an absolute path"),
     "a way out": ({"alternatives": {"/../x": "/y"}}, "must be an absolute path"),
 }
@@ -285,7 +286,20 @@ def test_apt_is_asked_for_it(tmp_path: Path) -> None:
     DebSource(kind="deb", package="server", version="1.0-1", recommends=True, without=("bb", "aa")).obtain(
         tmp_path, cast("Fetcher", shelf)
     )
-    assert shelf.asked == [Wanted(package="server", version="1.0-1", recommends=True, without=("aa", "bb"))]
+    usual = (
+        "adduser", "debconf", "dpkg", "init-system-helpers", "lsb-base", "sysvinit-utils", "ucf", "usr-is-merged",
+        "usrmerge",
+    )  # fmt: skip
+    without = tuple(sorted((*usual, "aa", "bb")))
+    assert shelf.asked == [Wanted(package="server", version="1.0-1", recommends=True, without=without)]
+
+
+def test_what_is_asked_for_is_not_left_out_as_usual(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, Deb("server"))
+    DebSource(kind="deb", package="server", also=("dash", "dpkg")).obtain(tmp_path, cast("Fetcher", shelf))
+    assert shelf.asked[0].also == ("dash", "dpkg")
+    assert "dpkg" not in shelf.asked[0].without
+    assert "ucf" in shelf.asked[0].without
 
 
 @pytest.mark.parametrize(("name", "at"), [(".", "/"), (".", "/srv"), ("usr", "/usr"), ("usr", "/")])
