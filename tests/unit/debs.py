@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from unilinux.fetch.apt import Wanted
+from unilinux.fetch.fetcher import Fetched
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,19 @@ def tarball(members: Sequence[Member]) -> bytes:
         for member in members:
             member.write(tar)
     return made.getvalue()
+
+
+class Shelf:
+    """A fetcher that has these packages and no others."""
+
+    def __init__(self, home: Path, *debs: Deb) -> None:
+        self.asked: list[Wanted] = []
+        self.packages: dict[str, Fetched] = {}
+        for deb in debs:
+            path = home / f"{deb.name}.deb"
+            path.write_bytes(deb.bytes)
+            self.packages[deb.name] = Fetched(path, deb.version, hashlib.sha256(deb.bytes).hexdigest())
+
+    def debian_packages(self, wanted: Wanted) -> Mapping[str, Fetched]:
+        self.asked.append(wanted)
+        return self.packages

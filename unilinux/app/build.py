@@ -22,6 +22,7 @@ from unilinux.core.tree import Tree
 from unilinux.elf.file import is_elf
 from unilinux.sources.hostfiles import copy
 from unilinux.sources.source import Materials
+from unilinux.sources.tools import tools_folder
 
 _CFLAGS = "-O2"
 
@@ -30,12 +31,15 @@ _EPOCH_S = 0
 _ERROR_LINES = 40
 
 
-def build_app(app: App, materials: Materials, *, toolchain: Output | None, store: Store, jobs: int) -> Output:
+def build_app(
+    app: App, materials: Materials, *, toolchain: Output | None, store: Store, jobs: int, tools: Output | None = None
+) -> Output:
     """What the manifest takes from the source and from the build: see :class:`unilinux.app.built.Built`.
 
     Built programs are stripped; copies of them with their symbols are kept beside.
 
     :param toolchain: what the build steps compile with; None for an application that isn't built.
+    :param tools: the folder of further programs that they call, and its digest (:mod:`unilinux.sources.tools`).
     :raise BuildError: a step failed (``details`` has the compiler's lines), or left out a file.
     """
     manifest = app.manifest
@@ -51,11 +55,20 @@ def build_app(app: App, materials: Materials, *, toolchain: Output | None, store
             "cflags": _CFLAGS,
             "epoch": _EPOCH_S,
         },
-        inputs={**({"toolchain": toolchain.digest} if toolchain else {}), **materials.inputs},
+        inputs={
+            **({"toolchain": toolchain.digest} if toolchain else {}),
+            **({"tools": tools.digest} if tools else {}),
+            **materials.inputs,
+        },
         files=materials.files,
         tools=(*UNPACKER, *COMPILER, *BUILDER) if steps else UNPACKER,
     )
-    return store.run(step, lambda space: _make(space, app, materials, toolchain.path if toolchain else None, jobs))
+    return store.run(
+        step,
+        lambda space: _make(
+            space, app, materials, toolchain.path if toolchain else None, tools_folder(tools) if tools else None, jobs
+        ),
+    )
 
 
 def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
@@ -74,7 +87,9 @@ def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
     return tuple(found[:_ERROR_LINES])
 
 
-def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | None, jobs: int) -> None:
+def _make(
+    space: Workspace, app: App, materials: Materials, toolchain: Path | None, packages: Path | None, jobs: int
+) -> None:
     folder = space.scratch / "build"
     _take_source(app, materials.lay_out(folder), folder, space)
     if app.manifest.build is None or toolchain is None:
@@ -82,7 +97,10 @@ def _make(space: Workspace, app: App, materials: Materials, toolchain: Path | No
     links = space.scratch / "links"
     links.mkdir()
     compilers = wrap_compiler(space.scratch / "compilers", space.compiler_cache)
-    env = _environment(app, (toolchain / "bin", compilers), folder, links, jobs)
+    programs = (toolchain / "bin", compilers, *([packages / "usr/bin"] if packages else []))
+    env = _environment(app, programs, folder, links, jobs)
+    if packages:
+        env["PACKAGES"] = str(packages)
     sandbox = sandbox_of(space)
     for command in app.manifest.build.steps:
         space.step.detail(command)

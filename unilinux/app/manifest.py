@@ -16,6 +16,7 @@ from unilinux.app.files import File, lies_in
 from unilinux.app.run import Run
 from unilinux.app.volume import Share, Volume
 from unilinux.core.document import Field, Model, TextTable, field_validator, model_validator
+from unilinux.sources.deb import PackageName
 from unilinux.sources.registry import KINDS
 from unilinux.sources.source import Source
 
@@ -40,6 +41,14 @@ class Build(Model):
             "`$STRIP`, `$CFLAGS`, `$LDFLAGS` (static) and `$JOBS`"
         ),
         examples=[["./configure --prefix=", "make -j$JOBS"]],
+    )
+    packages: tuple[PackageName, ...] = Field(
+        default=(),
+        description=(
+            "binary packages of Debian whose programs the steps call, such as a compiler. With all that they depend on "
+            "they are unpacked to `$PACKAGES`, outside the image; `$PACKAGES/usr/bin` is on the `PATH`"
+        ),
+        examples=[["golang-go"]],
     )
 
 

@@ -41,6 +41,7 @@ from unilinux.kernel.nearest import difference_from_known
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 from unilinux.link.carrier import Cargo
 from unilinux.redirect.toolchain import build_toolchain, read_toolchain
+from unilinux.sources.tools import unpack_tools
 
 _TOOLCHAINS = Path("configs/toolchains.toml")
 
@@ -127,7 +128,15 @@ class Pipeline:
         headers = install_headers(tree, store=self.store)
         materials = plan.app.manifest.source.obtain(plan.app.folder, self.fetcher)
         toolchain = self._toolchain(headers) if plan.app.manifest.build else None
-        built = build_app(plan.app, materials, toolchain=toolchain, store=self.store, jobs=self.jobs)
+        packages = plan.app.manifest.build.packages if plan.app.manifest.build else ()
+        built = build_app(
+            plan.app,
+            materials,
+            toolchain=toolchain,
+            tools=unpack_tools(packages, fetcher=self.fetcher, store=self.store) if packages else None,
+            store=self.store,
+            jobs=self.jobs,
+        )
         init = build_init(
             plan.app,
             kernel=tree.path,

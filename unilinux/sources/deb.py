@@ -19,18 +19,18 @@ from unilinux.sources.source import Materials, Source
 
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+]$")]
 
-# Usually left out, since they only install packages and start services.
-_WITHOUT = (
+USUALLY_WITHOUT = (
     "adduser", "debconf", "dpkg", "init-system-helpers", "lsb-base", "sysvinit-utils", "ucf", "usr-is-merged",
     "usrmerge",
 )  # fmt: skip
+"""Packages that only install packages and start services."""
 
-# Usually left out, since no program of an image reads it.
-_EXCLUDE = (
+USUALLY_EXCLUDED = (
     "/etc/cron.*", "/etc/init.d", "/etc/logrotate.d", "/usr/lib/systemd", "/usr/share/bash-completion",
     "/usr/share/bug", "/usr/share/doc", "/usr/share/doc-base", "/usr/share/info", "/usr/share/lintian",
     "/usr/share/locale", "/usr/share/man",
 )  # fmt: skip
+"""Paths that no program reads."""
 
 
 class OwnedDirectory(Model):
@@ -84,8 +84,8 @@ class DebSource(Source):
         default=(),
         description=(
             "packages that are left out, with what only they depend on, beside those that only install packages and "
-            f"start services: {', '.join(f'`{name}`' for name in _WITHOUT)}. A program that then lacks a library is "
-            "told before it is booted"
+            f"start services: {', '.join(f'`{name}`' for name in USUALLY_WITHOUT)}. A program that then lacks a "
+            "library is told before it is booted"
         ),
         examples=[["perl", "ssl-cert"]],
     )
@@ -93,7 +93,7 @@ class DebSource(Source):
         default=(),
         description=(
             "paths that are left out with all that is below, with `*` and `?` as in a shell, beside those that no "
-            f"program reads: {', '.join(f'`{path}`' for path in _EXCLUDE)}"
+            f"program reads: {', '.join(f'`{path}`' for path in USUALLY_EXCLUDED)}"
         ),
         examples=[["/usr/share/perl5", "/usr/lib/x86_64-linux-gnu/gconv"]],
     )
@@ -154,7 +154,7 @@ class DebSource(Source):
             version=self.version,
             also=self.also,
             recommends=self.recommends,
-            without=tuple(sorted({*_WITHOUT, *self.without} - {*self._asked})),
+            without=tuple(sorted({*USUALLY_WITHOUT, *self.without} - {*self._asked})),
         )
         packages = fetcher.debian_packages(wanted)
         main = packages[self.package]
@@ -166,7 +166,7 @@ class DebSource(Source):
             )
 
         def lay_out(target: Path) -> Tree:
-            unpacking = Unpacking(target, (*_EXCLUDE, *self.exclude), self.keep)
+            unpacking = Unpacking(target, (*USUALLY_EXCLUDED, *self.exclude), self.keep)
             for name, package in packages.items():
                 require_intact(package.path, package.sha256)
                 unpacking.add_package(name, package.path)
@@ -177,7 +177,7 @@ class DebSource(Source):
             lay_out=lay_out,
             spec={
                 "order": list(packages),
-                "usually_excluded": _EXCLUDE,
+                "usually_excluded": USUALLY_EXCLUDED,
                 **self.model_dump(mode="json", exclude={"package", "version", "sha256"}),
             },
             inputs={f"package:{name}": package.sha256 for name, package in packages.items()},

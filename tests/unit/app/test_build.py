@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from tests.unit.app.conftest import MakeApp
+from tests.unit.debs import Deb, Member, Shelf
 from unilinux.app.build import build_app, compiler_lines
 from unilinux.app.built import Built
 from unilinux.app.catalogue import App, load_app
@@ -18,11 +19,12 @@ from unilinux.core.errors import BuildError
 from unilinux.core.store import Output, Store
 from unilinux.core.tree import File, Symlink
 from unilinux.fetch.fetcher import Fetcher
+from unilinux.sources.tools import unpack_tools
 
 
-def built(app: App, *, toolchain: Output | None, store: Store, jobs: int) -> Output:
+def built(app: App, *, toolchain: Output | None, store: Store, jobs: int, tools: Output | None = None) -> Output:
     materials = app.manifest.source.obtain(app.folder, cast("Fetcher", None))
-    return build_app(app, materials, toolchain=toolchain, store=store, jobs=jobs)
+    return build_app(app, materials, toolchain=toolchain, store=store, jobs=jobs, tools=tools)
 
 
 def test_output_is_the_built_files_only(make_app: MakeApp, store: Store, host_toolchain: Output) -> None:
@@ -71,6 +73,17 @@ def test_the_environment_is_only_what_is_promised(
     names = set((output.path / "toy").read_text().split())
     assert {"CC", "AR", "RANLIB", "STRIP", "CFLAGS", "LDFLAGS", "JOBS", "SOURCE_DATE_EPOCH", "HOME"} <= names
     assert "CPPFLAGS" not in names
+
+
+def test_programs_of_packages_are_on_the_path(
+    make_app: MakeApp, store: Store, host_toolchain: Output, tmp_path: Path
+) -> None:
+    maker = Deb("maker", members=(Member("usr/bin/make-toy", "#!/bin/sh\necho made >toy\n", 0o755),))
+    tools = unpack_tools(["maker"], fetcher=cast("Fetcher", Shelf(tmp_path, maker)), store=store)
+    steps = 'steps = ["make-toy", "test -x $PACKAGES/usr/bin/make-toy"]\npackages = ["maker"]'
+    app = make_app('steps = ["$CC $CFLAGS -o toy toy.c"]', steps)
+    output = built(app, toolchain=host_toolchain, store=store, jobs=1, tools=tools)
+    assert (output.path / "toy").read_text() == "made\n"
 
 
 def test_compiler_lines_leave_out_what_is_no_error() -> None:

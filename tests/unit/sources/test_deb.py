@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from tests.unit.debs import Deb, Member, folder, hard_link, link
+from tests.unit.debs import Deb, Member, Shelf, folder, hard_link, link
 from unilinux.app.built import Built
 from unilinux.core.errors import BuildError, DownloadError, ManifestError
 from unilinux.core.tree import Directory, Entry, File, Symlink
@@ -21,22 +20,6 @@ from unilinux.sources.deb import DebSource
 from unilinux.sources.source import Materials
 
 NO_FETCHER = cast("Fetcher", None)
-
-
-class Shelf:
-    """A fetcher that has these packages and no others."""
-
-    def __init__(self, home: Path, *debs: Deb) -> None:
-        self.asked: list[Wanted] = []
-        self.packages: dict[str, Fetched] = {}
-        for deb in debs:
-            path = home / f"{deb.name}.deb"
-            path.write_bytes(deb.bytes)
-            self.packages[deb.name] = Fetched(path, deb.version, hashlib.sha256(deb.bytes).hexdigest())
-
-    def debian_packages(self, wanted: Wanted) -> Mapping[str, Fetched]:
-        self.asked.append(wanted)
-        return self.packages
 
 
 def materials(home: Path, *debs: Deb, **keys: Any) -> Materials:
