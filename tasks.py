@@ -237,6 +237,19 @@ def report(
     )
 
 
+@task(
+    help={"app": _APPS, "output": "the file that gets the page (Markdown), such as docs/catalogue.md", **_ANSWER},
+    iterable=["app"],
+)
+def catalogue(
+    context: Context, app: list[str] | None = None, output: str = "", json: bool = False, verbose: bool = False
+) -> None:
+    """Verify and measure applications in ring 0 and ring 3, and show a row for each; without --app all of them."""
+    from unilinux.cli.commands import measuring
+
+    measuring.catalogue(PROJECT, app or (), output=output, as_json=json, verbose=verbose)
+
+
 @_image_task(
     "app",
     "profile",
@@ -408,6 +421,7 @@ namespace = Collection(
     memory,
     budget_task,
     report,
+    catalogue,
     ladder,
     minimise_task,
     observe,

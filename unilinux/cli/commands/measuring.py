@@ -11,6 +11,7 @@ from unilinux.cli.session import session
 from unilinux.cli.text.budget import budgets_text
 from unilinux.cli.text.diff import diff_text
 from unilinux.cli.text.measure import boot_text, size_text
+from unilinux.cli.text.survey import survey_page
 from unilinux.core.files import write_atomically
 from unilinux.image.request import Request
 from unilinux.ops.boot import measure_boot
@@ -20,6 +21,7 @@ from unilinux.ops.ladder import measure_ladder
 from unilinux.ops.memory import measure_memory
 from unilinux.ops.report import measure_report
 from unilinux.ops.size import measure_image
+from unilinux.ops.survey import survey
 from unilinux.report.ladder import remarks, render
 from unilinux.report.page import render_page
 
@@ -64,6 +66,17 @@ def report(
         found = measure_report(here.workshop, requests, against=against)
         write_atomically(found.path, render_page("UniLinux: what images cost", found.images, found.history))
         here.answer(found, lambda: str(found.path))
+
+
+def catalogue(project: Path, apps: Sequence[str], *, output: str, as_json: bool, verbose: bool) -> None:
+    """Verify and measure applications, and write a page about them."""
+    with session(project, as_json=as_json, verbose=verbose) as here:
+        found = survey(here.workshop, apps)
+        page = survey_page(found)
+        if output:
+            write_atomically(Path(output), page)
+        here.answer(found, lambda: output or page.rstrip())
+        found.require()
 
 
 def ladder(
