@@ -57,7 +57,7 @@ def test_only_a_near_option_is_suggested() -> None:
 def test_a_missing_application_comes_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="build needs an application: --app NAME") as caught:
         check("build")
-    assert "hello, ladder, lighttpd" in caught.value.details[0]
+    assert "busybox, golang, hello, influxdb" in caught.value.details[0]
     assert str(caught.value.hint).startswith("./x build --app hello\n")
 
 
