@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parent
 # No short options: those that invoke makes of first letters mean something else in each command.
 task = partial(any_task, auto_shortflags=False)
 
-_IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine", "kernel", "memory")
+_IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine", "kernel", "pack", "memory")
 _MOUNTED = ("volume", "share")
 _ANSWER = {
     "json": "write one JSON document to standard output, all else to standard error",

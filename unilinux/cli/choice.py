@@ -40,6 +40,9 @@ class Choice:
     ] = ""
     machine: Annotated[str, "the target: microvm (usual) or q35"] = ""
     kernel: Annotated[str, "a kernel of configs/kernels.toml, or a tarball or folder of Linux"] = ""
+    pack: Annotated[
+        str, "initramfs (in the kernel, unpacked to memory) or erofs (a disk): usually by the size of the files"
+    ] = ""
     memory: Annotated[int, "the guest's memory in MiB; the application says what is usual"] = 0
     forward: Annotated[
         tuple[str, ...], "HOST:GUEST, a TCP port of this host that leads to the guest's; repeatable"
@@ -69,6 +72,7 @@ class Choice:
             syscall=self.syscall or None,
             syscalls=self.syscalls or None,
             kernel=self.kernel or None,
+            pack=self.pack or None,
             memory_mib=self.memory or None,
             forwards=tuple(Forward.parse(text) for text in self.forward),
             volumes=tuple(VolumeFile.parse(text) for text in self.volume),

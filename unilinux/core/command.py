@@ -51,6 +51,7 @@ _PACKAGES: Mapping[str, str] = {
     "shellcheck": "shellcheck",
     **dict.fromkeys(("mke2fs", "debugfs", "dumpe2fs"), "e2fsprogs"),
     "qemu-img": "qemu-utils",
+    "mkfs.erofs": "erofs-utils",
 }
 
 

@@ -30,8 +30,9 @@ from unilinux.fetch.fetcher import Fetcher
 from unilinux.image.absent_calls import absent_calls, notes_on
 from unilinux.image.configuration import resolve_config
 from unilinux.image.inspection import Inspection, inspect, system_call_names
+from unilinux.image.packing import is_large
 from unilinux.image.publish import has_bzimage, publish
-from unilinux.image.record import ARTIFACTS, Image, make_record
+from unilinux.image.record import ARTIFACTS, ROOT, Image, make_record
 from unilinux.image.request import Plan
 from unilinux.image.rewriting import Rewriting, rewrite_files
 from unilinux.kconfig.resolved import Resolved
@@ -40,6 +41,7 @@ from unilinux.kernel.link import BZIMAGE, KernelImage, link_image, make_bzimage
 from unilinux.kernel.nearest import difference_from_known
 from unilinux.kernel.source import KernelTree, find_kernel, kernel_tree
 from unilinux.link.carrier import Cargo
+from unilinux.link.erofs import Erofs
 from unilinux.redirect.toolchain import build_toolchain, read_toolchain
 from unilinux.sources.tools import unpack_tools
 
@@ -50,12 +52,15 @@ _TOOLCHAINS = Path("configs/toolchains.toml")
 class Contents:
     """What goes into a kernel: the built application, init, the image's ``files``, and ``cargo``, these as packed.
 
+    ``plan`` is the one that they were made for, with the carrier that was chosen and the disk that it made.
+
     ``source`` tells where the application came from.
 
     ``inspection`` is what was seen in its programs, ``rewriting`` what became of the system calls of those
     that others have linked, ``system_calls`` names those of the kernel by their numbers.
     """
 
+    plan: Plan
     source: Mapping[str, Any]
     built: Output
     init: Output
@@ -112,7 +117,7 @@ class Pipeline:
         return kernel_tree(find_kernel(self.layout, kernel), fetcher=self.fetcher, store=self.store)
 
     def config(self, plan: Plan) -> Resolved:
-        """The kernel's configuration for a plan.
+        """The kernel's configuration for a plan, with the carrier that it has; see :meth:`packed`.
 
         :raise ConfigError: wishes that contradict each other or that Kconfig refuses.
         """
@@ -137,24 +142,11 @@ class Pipeline:
             store=self.store,
             jobs=self.jobs,
         )
-        init = build_init(
-            plan.app,
-            kernel=tree.path,
-            headers=headers.path,
-            headers_digest=headers.digest,
-            store=self.store,
-            gate=plan.entry.way_of(plan.app.manifest.main) == GATE,
-            mounted=plan.mounted,
-        )
-        rootfs = root_files(
-            plan.app,
-            built=built,
-            init=init,
-            way_of=plan.entry.way_of,
-            memory_mib=plan.files_memory_mib,
-            nameserver=plan.machine.target.network.name_server,
-            mounted=plan.mounted,
-        )
+        init, rootfs = self._laid_out(plan, tree, headers, built)
+        if not plan.settled and is_large(rootfs, plan.machine.spec.memory_mib):
+            plan = plan.packed(Erofs())
+            self.store.progress.note("the image's files are large: they go on a disk, as with --pack erofs")
+            init, rootfs = self._laid_out(plan, tree, headers, built)
         require_startable(rootfs, plan.app.manifest.run.argv[0], plan.app.path)
         rewriting = rewrite_files(rootfs, plan.app, built=built, entry=plan.entry, store=self.store)
         inspection = inspect(
@@ -166,16 +158,41 @@ class Pipeline:
             store=self.store,
             progress=self.store.progress,
         )
+        cargo = _require_room(plan, plan.carrier.pack(rewriting.files, self.store))
         return Contents(
+            plan=plan if cargo.disk is None else plan.with_root(cargo.disk),
             source=materials.facts,
             built=built,
             init=init,
             files=rewriting.files,
-            cargo=_require_room(plan, plan.carrier.pack(rewriting.files, self.store)),
+            cargo=cargo,
             inspection=inspection,
             rewriting=rewriting,
             system_calls=system_call_names(headers.path),
         )
+
+    def _laid_out(self, plan: Plan, tree: KernelTree, headers: Output, built: Output) -> tuple[Output, Tree]:
+        """Init for a plan, and the files of the image with it."""
+        init = build_init(
+            plan.app,
+            kernel=tree.path,
+            headers=headers.path,
+            headers_digest=headers.digest,
+            store=self.store,
+            gate=plan.entry.way_of(plan.app.manifest.main) == GATE,
+            mounted=plan.mounted,
+            on_disk=plan.carrier.is_disk,
+        )
+        rootfs = root_files(
+            plan.app,
+            built=built,
+            init=init,
+            way_of=plan.entry.way_of,
+            memory_mib=plan.files_memory_mib,
+            nameserver=plan.machine.target.network.name_server,
+            mounted=plan.mounted,
+        )
+        return init, rootfs
 
     def objects(self, plan: Plan, tree: KernelTree, resolved: Resolved) -> Output:
         """The compiled kernel that a plan's files can be linked with.
@@ -202,12 +219,20 @@ class Pipeline:
                 continue
         return found
 
+    def packed(self, plan: Plan) -> Plan:
+        """The plan with its carrier: where that isn't decided, the application is built to see its size.
+
+        :raise UniLinuxError: as building it does.
+        """
+        return plan if plan.settled else self.contents(plan).plan
+
     def link(self, tree: KernelTree, objects: Output, cargo: Cargo, syscalls: Sequence[int]) -> KernelImage:
         """The finished kernel, with these system calls kept if it leaves out any.
 
         :raise BuildError: with the linker's own lines.
         """
-        return link_image(tree, objects, cargo.files, digest=cargo.digest, store=self.store, syscalls=syscalls)
+        digest = cargo.digest if cargo.files else ""  # a kernel whose files are on a disk is the same for all of them
+        return link_image(tree, objects, cargo.files, digest=digest, store=self.store, syscalls=syscalls)
 
     def bzimage(self, tree: KernelTree, objects: Output, kernel: KernelImage) -> Path:
         """The finished kernel as a bzImage, for other loaders than QEMU's.
@@ -230,15 +255,21 @@ class Pipeline:
         tree = self.tree(plan.kernel)
         resolved = variant.resolved if variant else resolve_config(plan.layers(self.layout), tree, self.store)
         contents = self.contents(plan)
+        if contents.plan.carrier != plan.carrier and variant is None:
+            resolved = resolve_config(contents.plan.layers(self.layout), tree, self.store)
+        plan = contents.plan
         absent = absent_calls(contents.inspection.scans, resolved, contents.system_calls)
         for line in notes_on(absent):
             self.store.progress.note(line)
         objects = self.objects(plan, tree, resolved)
         kernel = self.link(tree, objects, contents.cargo, contents.kept)
         name = f"{plan.name}-{variant.label}" if variant else plan.name
-        files = {one: kernel.output.path / file for one, file in ARTIFACTS.items() if one != BZIMAGE}
+        files = {one: kernel.output.path / file for one, file in ARTIFACTS.items() if one not in (BZIMAGE, ROOT)}
         if bzimage or plan.machine.target.boots == BZIMAGE or has_bzimage(self.layout.build / name, kernel.vmlinux):
             files[BZIMAGE] = self.bzimage(tree, objects, kernel)
+        if contents.cargo.disk is not None:
+            files[ROOT] = contents.cargo.disk
+            plan = plan.with_root(self.layout.build / name / ARTIFACTS[ROOT])
         record = make_record(
             plan,
             name=name,
@@ -289,7 +320,7 @@ def _require_room(plan: Plan, cargo: Cargo) -> Cargo:
         raise UsageError(
             f"the image's files have {least_mib / 2:,.0f} MiB and are in memory twice while the kernel unpacks them: "
             f"{memory_mib:,} MiB are too little",
-            hint=f"--memory with more than {least_mib:,.0f}, or run.memory_mib in {plan.app.path}",
+            hint=f"--pack erofs; or --memory with more than {least_mib:,.0f}, or run.memory_mib in {plan.app.path}",
         )
     return cargo
 

@@ -12,8 +12,11 @@ from unilinux.core.files import digest_file
 from unilinux.core.store import Output
 from unilinux.image.request import Plan
 from unilinux.machine.compose import compose
+from unilinux.machine.spec import RootDisk
 
 SCHEMA = 2
+ROOT = "root"
+"""The artefact that is the disk with the root file system; there only if the files are on one."""
 RECORD_FILE = "image.json"
 REWRITTEN_FILE = "rewritten.json"
 
@@ -24,6 +27,7 @@ ARTIFACTS: Mapping[str, str] = {
     "vmlinux_debug": "vmlinux.debug",
     "system_map": "System.map",
     "config": "config",
+    ROOT: "root.erofs",
 }
 
 
@@ -71,6 +75,9 @@ class Image:
             for name in ("vmlinux", "bzImage")
             if name in record["artifacts"]
         ]
+        if ROOT in record["artifacts"]:
+            size = record["artifacts"][ROOT]["size"]
+            rows.append(f"  root     {size:>10,} bytes  {_near(self.folder / ARTIFACTS[ROOT])}, a disk")
         if "bzImage" not in record["artifacts"]:
             rows.append(f"  bzImage  for other loaders, made by {self.plan.command} --bzimage")
         return "\n".join([*rows, f"  boot it  {self.plan.command_to('run')}"])
@@ -109,7 +116,8 @@ def make_record(
     # Which ports of the host lead to it, and what of the host it mounts, is no property of the image.
     volumes = tuple(replace(volume, file=None) for volume in plan.machine.spec.volumes)
     shares = tuple(replace(share, folder=None) for share in plan.machine.spec.shares)
-    machine = compose(replace(plan.machine.spec, forwards=(), volumes=volumes, shares=shares))
+    root = RootDisk() if plan.machine.spec.root else None
+    machine = compose(replace(plan.machine.spec, forwards=(), root=root, volumes=volumes, shares=shares))
     return {
         "schema": SCHEMA,
         "name": name,

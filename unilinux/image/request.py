@@ -16,13 +16,14 @@ from unilinux.core.layout import Layout
 from unilinux.image.configuration import image_layer
 from unilinux.image.entry import Entry, choose_entry, usual_entry
 from unilinux.image.kernels import chosen_kernel, kernel_word, on_kernel
+from unilinux.image.packing import find_carrier
 from unilinux.image.places import disks_of, mounted_by, shares_of, with_files, with_folders
 from unilinux.kconfig.profile import Profile, read_profile
 from unilinux.kconfig.wish import Layer, Origin, Wish
 from unilinux.link.carrier import Carrier
 from unilinux.link.initramfs import Initramfs
 from unilinux.machine.compose import Machine, compose
-from unilinux.machine.spec import Forward, MachineSpec, SharedFolder, VolumeFile
+from unilinux.machine.spec import Forward, MachineSpec, RootDisk, SharedFolder, VolumeFile
 from unilinux.machine.target import DEFAULT_TARGET
 
 _PROGRAMS = "programs"
@@ -41,6 +42,7 @@ class Request:
     syscall: str | None = None
     syscalls: str | None = None
     kernel: str | None = None
+    pack: str | None = None
     memory_mib: int | None = None
     forwards: tuple[Forward, ...] = ()
     volumes: tuple[VolumeFile, ...] = ()
@@ -67,6 +69,10 @@ class Plan:
     machine: Machine
     entry: Entry
     carrier: Carrier = field(default_factory=Initramfs)
+    pack: str | None = None
+    """The carrier that the user chose; None: by the size of the files, when they are there."""
+    settled: bool = False
+    """Whether the carrier is decided."""
     kernel: str | None = None
     """A kernel of ``configs/kernels.toml``, or a tarball or folder of the user's; None: the usual one."""
     mounted: tuple[Volume | Share, ...] = ()
@@ -98,6 +104,8 @@ class Plan:
             chosen.append(_Chosen("--syscall", self.entry.syscall, self.entry.syscall))
         if self.entry.kept != usual.kept:
             chosen.append(_Chosen("--syscalls", self.entry.kept, f"{self.entry.kept}-calls"))
+        if self.pack:
+            chosen.append(_Chosen("--pack", self.pack, self.pack))
         if self.memory_mib:
             chosen.append(_Chosen("--memory", str(self.memory_mib), f"{self.memory_mib}mib"))
         own = {volume.path for volume in self.app.manifest.volume}
@@ -125,6 +133,15 @@ class Plan:
         """The command that does something with just this image, quoted for a shell."""
         options = [word for choice in self._unusual for word in (choice.option, choice.value)]
         return shlex.join(("./x", task, "--app", self.app.option, "--profile", self.profile.option, *options))
+
+    def packed(self, carrier: Carrier) -> Plan:
+        """The same plan with another carrier, and the machine that this takes."""
+        root = RootDisk() if carrier.is_disk else None
+        return replace(self, carrier=carrier, settled=True, machine=self.machine.with_root(root))
+
+    def with_root(self, file: Path) -> Plan:
+        """The same plan with this image of the root disk."""
+        return replace(self, machine=self.machine.with_root(RootDisk(file)))
 
     def forwarding(self, ports: tuple[int, ...]) -> Plan:
         """The same plan with a free port of the host in front of each of these."""
@@ -176,7 +193,9 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         shares=with_folders(shares_of(mounted), request.shares),
     )
     entry = choose_entry(profile, request.ring, request.syscall, request.syscalls)
-    return Plan(
+    if request.pack is not None and find_carrier(request.pack).is_disk and request.initrd is not None:
+        raise UsageError(f"a kernel without an initramfs unpacks no {request.initrd}", hint="--pack initramfs")
+    plan = Plan(
         app=app,
         profile=profile,
         machine=compose(spec),
@@ -186,7 +205,11 @@ def make_plan(request: Request, layout: Layout) -> Plan:
         memory_mib=spec.memory_mib if spec.memory_mib != usual_mib else None,
         words=request.words,
         initrd=request.initrd,
+        pack=request.pack,
     )
+    if request.pack is None and request.initrd is None:
+        return plan
+    return plan.packed(find_carrier(request.pack) if request.pack else Initramfs())
 
 
 def find_app(word: str, layout: Layout) -> App:

@@ -17,14 +17,16 @@ class Cargo:
     """One application's files as a carrier has packed them.
 
     ``files`` are those that the kernel is linked with, by their names in the output folder of the
-    kernel's build; ``digest`` stands for their content. ``initrd`` is the form in which a boot loader
+    kernel's build; ``digest`` stands for all that was packed. ``initrd`` is the form in which a boot loader
     hands the same files to a kernel that was built without them; None: this carrier has no such form.
+    ``disk`` is the image of the disk that the kernel mounts as its root, if the files are on one.
     """
 
     files: Mapping[str, Path]
     digest: str
     size_bytes: int
     initrd: Path | None = None
+    disk: Path | None = None
 
 
 class Carrier(Protocol):
@@ -33,6 +35,10 @@ class Carrier(Protocol):
     @property
     def name(self) -> str:
         """What it is called, in ``image.json`` too."""
+
+    @property
+    def is_disk(self) -> bool:
+        """Whether the files are on a read-only disk, so that init has to make a writable layer above it."""
 
     @property
     def wishes(self) -> Mapping[str, str]:

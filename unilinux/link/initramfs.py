@@ -13,13 +13,14 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 
 from unilinux.core.errors import BuildError, ManifestError
 from unilinux.core.store import Output, Step, Store, Workspace
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.link.carrier import Cargo
+from unilinux.link.listing import listing, name_of, problems_of, shown
 
 ARCHIVE = "initramfs.cpio"
 LISTING = "initramfs.list"
@@ -29,9 +30,6 @@ _LINKED = "usr/unilinux.cpio"
 _TRAILER = "TRAILER!!!"
 # A number of the format has eight hexadecimal digits.
 _MOST = 0xFFFFFFFF
-# include/uapi/linux/limits.h: PATH_MAX, with the zero at the end, and NAME_MAX. What is longer the kernel leaves out.
-_LONGEST_PATH = 4096
-_LONGEST_NAME = 255
 _CHUNK_BYTES = 1 << 20
 
 
@@ -40,6 +38,7 @@ class Initramfs:
     """The carrier that links an archive into the kernel, which unpacks it into memory when it starts."""
 
     name: str = "initramfs"
+    is_disk: bool = False
 
     @property
     def wishes(self) -> Mapping[str, str]:
@@ -87,14 +86,6 @@ def pack_initramfs(tree: Tree, store: Store) -> Output:
     return store.run(step, lambda space: _pack(space, tree, lines, digests))
 
 
-def listing(tree: Tree) -> tuple[str, ...]:
-    """One line per entry: kind, mode, path, the link's target or the device's numbers, and an owner other than root.
-
-    Line breaks and bytes that are no UTF-8 are escaped, as in a string of Python.
-    """
-    return tuple(_line(entry) for entry in tree.entries)
-
-
 def archive_records(tree: Tree) -> Iterator[bytes]:
     """The archive's bytes, piece by piece."""
     for data, _ in _records(tree):
@@ -123,55 +114,22 @@ def _pack(space: Workspace, tree: Tree, lines: tuple[str, ...], digests: Mapping
 
 
 def _require_fit(tree: Tree) -> None:
-    problems = [f"{_shown(entry.path)}: {problem}" for entry in tree.entries for problem in _problems(entry)]
+    problems = [f"{shown(entry.path)}: {problem}" for entry in tree.entries for problem in _problems(entry)]
     if problems:
         raise ManifestError("an initramfs can't hold some of the image's files", details=problems)
 
 
 def _problems(entry: Entry) -> Iterator[str]:
-    name = _name(entry)
-    if len(name) >= _LONGEST_PATH:
-        yield f"the path has {len(name):,} bytes; Linux takes {_LONGEST_PATH - 1:,}"
-    longest = max(PurePosixPath(entry.path).parts, key=lambda part: len(os.fsencode(part)))
-    if len(os.fsencode(longest)) > _LONGEST_NAME:
-        yield f"a name in it has {len(os.fsencode(longest)):,} bytes; Linux takes {_LONGEST_NAME}"
-    if name == _TRAILER.encode() or b"\0" in name:
+    yield from problems_of(entry)
+    if name_of(entry) == _TRAILER.encode():
         yield "the format has no such name"
-    if not (0 <= entry.uid <= _MOST and 0 <= entry.gid <= _MOST):
-        yield f"the owner {entry.uid}:{entry.gid} is no pair of numbers of 32 bits"
     if isinstance(entry, File) and isinstance(entry.content, Path) and (size := entry.content.stat().st_size) > _MOST:
         yield f"it has {size:,} bytes; the format takes files of less than 4 GiB"
-    if isinstance(entry, Symlink) and not 0 < len(os.fsencode(entry.target)) < _LONGEST_PATH:
-        yield f"the link's target has {len(os.fsencode(entry.target)):,} bytes; Linux takes 1 to {_LONGEST_PATH - 1:,}"
-
-
-def _line(entry: Entry) -> str:
-    owner = f" {entry.uid}:{entry.gid}" if entry.uid or entry.gid else ""
-    path = _shown(entry.path)
-    match entry:
-        case Directory(mode=mode):
-            return f"dir {mode:04o} {path}{owner}"
-        case File(mode=mode):
-            return f"file {mode:04o} {path}{owner}"
-        case Symlink(target=target):
-            return f"slink 0777 {path} {_shown(target)}{owner}"
-        case Device(kind=kind, major=major, minor=minor, mode=mode):
-            return f"nod {mode:04o} {path} {kind} {major} {minor}{owner}"
-
-
-def _shown(path: str) -> str:
-    """A path on one line of UTF-8; one without odd characters is itself."""
-    return "".join(char if char.isprintable() and char != "\\" else ascii(char)[1:-1] for char in path)
-
-
-def _name(entry: Entry) -> bytes:
-    """As the archive has it: the bytes of a name that isn't UTF-8 stay what they are."""
-    return os.fsencode(entry.path.removeprefix("/"))
 
 
 def _record(number: int, entry: Entry) -> Iterator[tuple[bytes, File | None]]:
     owner = (entry.uid, entry.gid)
-    name = _name(entry)
+    name = name_of(entry)
     match entry:
         case Directory(mode=mode):
             yield _header(number, name, mode=stat.S_IFDIR | mode, links=2, owner=owner), None

@@ -11,8 +11,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import MachineSpec, Share, Volume
-from unilinux.machine.storage import Disks, RandomNumbers, Shares, Volumes
+from unilinux.machine.spec import MachineSpec, RootDisk, Share, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Root, Shares, Volumes
 from unilinux.machine.target import Target, find_target
 
 
@@ -45,6 +45,10 @@ class Machine:
     def with_volumes(self, volumes: tuple[Volume, ...]) -> Machine:
         """The same machine with other files for its volumes."""
         return replace(compose(replace(self.spec, volumes=volumes)), is_told=self.is_told)
+
+    def with_root(self, root: RootDisk | None) -> Machine:
+        """The same machine with another root disk, or with none."""
+        return replace(compose(replace(self.spec, root=root)), is_told=self.is_told)
 
     def with_shares(self, shares: tuple[Share, ...]) -> Machine:
         """The same machine with other folders for its shares."""
@@ -80,6 +84,8 @@ def compose(spec: MachineSpec) -> Machine:
         virtio.append(NetworkCard(addresses=target.network, forwards=spec.forwards))
     if spec.rng:
         virtio.append(RandomNumbers())
+    if spec.root is not None:
+        virtio.append(Root(disk=spec.root))
     if spec.disks:
         virtio.append(Disks(images=spec.disks))
     if spec.volumes:

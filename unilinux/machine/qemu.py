@@ -16,8 +16,8 @@ from unilinux.machine.console import ReportPort, SerialPort
 from unilinux.machine.network import USER_NETWORK, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.processor import Memory, Processors
-from unilinux.machine.spec import Disk, Share, Volume
-from unilinux.machine.storage import Disks, RandomNumbers, Shares, Volumes
+from unilinux.machine.spec import Disk, RootDisk, Share, Volume
+from unilinux.machine.storage import Disks, RandomNumbers, Root, Shares, Volumes
 
 # Names of the character devices.
 QMP = "qmp"
@@ -102,7 +102,7 @@ def _part(part: Part, bus: Bus) -> Iterator[str]:
             yield from _network(part, bus)
         case RandomNumbers():
             yield from ("-object", "rng-builtin,id=rng0", *_virtio(bus, "rng", rng="rng0"))
-        case Disks() | Volumes():
+        case Root() | Disks() | Volumes():
             yield from _disks(part, bus)
         case Shares(shares=shares):
             yield from (word for share in shares for word in _share(bus, share))
@@ -125,13 +125,27 @@ def _network(card: NetworkCard, bus: Bus) -> Iterator[str]:
     yield from _virtio(bus, "net", netdev="net0")
 
 
-def _disks(part: Disks | Volumes, bus: Bus) -> Iterator[str]:
-    if isinstance(part, Volumes):
-        for volume in part.volumes:
-            yield from _volume(bus, volume)
-    else:
-        for number, disk in enumerate(part.images):
-            yield from _disk(bus, number, disk)
+def _disks(part: Root | Disks | Volumes, bus: Bus) -> Iterator[str]:
+    match part:
+        case Root(disk=root):
+            yield from _root_disk(bus, root)
+        case Disks(images=images):
+            for number, disk in enumerate(images):
+                yield from _disk(bus, number, disk)
+        case Volumes(volumes=volumes):
+            for volume in volumes:
+                yield from _volume(bus, volume)
+
+
+def _root_disk(bus: Bus, root: RootDisk) -> Iterator[str]:
+    description = {
+        "driver": "raw",
+        "node-name": "root",
+        "read-only": True,
+        "file": {"driver": "file", "filename": str(root.file)},
+    }
+    yield from ("-blockdev", json.dumps(description))
+    yield from _virtio(bus, "blk", drive="root")
 
 
 def _disk(bus: Bus, number: int, disk: Disk) -> Iterator[str]:

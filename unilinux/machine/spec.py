@@ -94,6 +94,14 @@ class Volume:
         return cls(**{**data, "file": None if data["file"] is None else Path(data["file"])})
 
 
+@dataclass(frozen=True, slots=True)
+class RootDisk:
+    """The disk that the kernel mounts as its root, read-only. ``file`` is its image; None: it isn't made yet."""
+
+    file: Path | None = None
+    file_system: str = "erofs"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFile:
     """The host's ``file`` for the volume that the guest mounts at ``path``."""
@@ -174,8 +182,8 @@ class MachineSpec:
     """A machine to compose.
 
     ``target`` is what ``--machine`` names. The kernel's configuration depends on it, on whether ``cpus`` is more
-    than 1, on ``network``, on ``rng``, on whether there are ``disks`` or ``shares``, and on the file systems of
-    ``volumes``. The other values may differ from run to run of the same image.
+    than 1, on ``network``, on ``rng``, on whether there are a ``root`` disk, other ``disks`` or ``shares``, and
+    on the file systems of ``volumes``. The other values may differ from run to run of the same image.
     """
 
     target: str = "microvm"
@@ -184,6 +192,7 @@ class MachineSpec:
     network: bool = False
     forwards: tuple[Forward, ...] = ()
     rng: bool = False
+    root: RootDisk | None = None
     disks: tuple[Disk, ...] = ()
     volumes: tuple[Volume, ...] = ()
     shares: tuple[Share, ...] = ()
@@ -213,6 +222,7 @@ class MachineSpec:
             "network": self.network,
             "forwards": [str(forward) for forward in self.forwards],
             "rng": self.rng,
+            "root": None if self.root is None else str(self.root.file or ""),
             "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
             "volumes": [volume.to_json() for volume in self.volumes],
             "shares": [share.to_json() for share in self.shares],
@@ -232,7 +242,12 @@ class MachineSpec:
             network=data["network"],
             forwards=tuple(Forward.parse(text) for text in data["forwards"]),
             rng=data["rng"],
+            root=_root(data.get("root")),
             disks=tuple(Disk(path=Path(disk["path"]), read_only=disk["read_only"]) for disk in data["disks"]),
             volumes=tuple(Volume.from_json(volume) for volume in data.get("volumes", ())),
             shares=tuple(Share.from_json(share) for share in data.get("shares", ())),
         )
+
+
+def _root(file: str | None) -> RootDisk | None:
+    return None if file is None else RootDisk(Path(file) if file else None)

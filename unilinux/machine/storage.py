@@ -10,7 +10,7 @@ from typing import Any
 
 from unilinux.kconfig.wish import Wish
 from unilinux.machine.part import Part, wish
-from unilinux.machine.spec import Disk, Share, Volume
+from unilinux.machine.spec import Disk, RootDisk, Share, Volume
 
 
 def _driver() -> tuple[Wish, ...]:
@@ -24,6 +24,28 @@ def _driver() -> tuple[Wish, ...]:
 _FILE_SYSTEMS: Mapping[str, Callable[[], Wish]] = MappingProxyType(
     {"ext4": lambda: wish("EXT4_FS", why="file system of a volume")}
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root(Part):
+    """The disk with the root file system. It is the first disk."""
+
+    name: str = "root"
+    disk: RootDisk
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """The driver. The file system is the carrier's affair."""
+        return _driver()
+
+    @property
+    def cmdline(self) -> tuple[str, ...]:
+        """What is mounted, and the program in it that the kernel starts, which isn't the one that it would look for."""
+        return ("root=/dev/vda", f"rootfstype={self.disk.file_system}", "init=/init")
+
+    def describe(self) -> dict[str, Any]:
+        """The path as text."""
+        return {"name": self.name, "file": str(self.disk.file or ""), "file_system": self.disk.file_system}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

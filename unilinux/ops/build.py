@@ -66,7 +66,8 @@ def configure(here: Workshop, request: Request, *, symbol: str = "") -> Configur
     """
     plan = make_plan(request, here.layout)
     with here.progress.step("config", f"configuring {plan.name}"):
-        resolved = pipeline(here).config(plan)
+        line = pipeline(here)
+        resolved = line.config(line.packed(plan))
     return Configuration(image=plan.name, symbols=_chosen(resolved, symbol.removeprefix("CONFIG_")))
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from unilinux.app.manifest import Manifest
 from unilinux.core.errors import UsageError
 from unilinux.image.places import with_files, with_folders
-from unilinux.image.record import ARTIFACTS, Image
+from unilinux.image.record import ARTIFACTS, ROOT, Image
 from unilinux.image.recorded import recorded_plan
 from unilinux.image.request import Plan, Request, make_plan
 from unilinux.machine.compose import Machine, compose
-from unilinux.machine.spec import Forward, SharedFolder, VolumeFile
+from unilinux.machine.spec import Forward, RootDisk, SharedFolder, VolumeFile
 from unilinux.ops.build import build_image
 from unilinux.ops.evidence import evidence_folder
 from unilinux.ops.finished import is_finished, read_finished
@@ -53,7 +53,7 @@ class ImageUnderTest:
         return cls(
             folder=image.folder,
             record=image.record,
-            machine=plan.machine,
+            machine=image.plan.machine,
             words=plan.cmdline,
             manifest=plan.app.manifest,
             plan=plan,
@@ -68,10 +68,11 @@ class ImageUnderTest:
         """
         finished = read_finished(folder)
         recorded = recorded_plan(finished.record, folder)
+        root = RootDisk(folder / ARTIFACTS[ROOT]) if recorded.machine.spec.root else None
         return cls(
             folder=folder,
             record=finished.record,
-            machine=recorded.machine,
+            machine=recorded.machine.with_root(root),
             words=(*recorded.cmdline, *words),
             manifest=recorded.app.manifest,
             initrd=initrd,
@@ -235,6 +236,7 @@ def _refuse_build_options(request: Request, folder: Path) -> None:
         "--syscall": request.syscall,
         "--syscalls": request.syscalls,
         "--kernel": request.kernel,
+        "--pack": request.pack,
     }
     said = [option for option, value in chosen.items() if value is not None]
     if said:

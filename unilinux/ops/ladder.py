@@ -56,9 +56,7 @@ def measure_ladder(
     plans = {app: _plans(here, app, profile=profile, machine=machine) for app in dict.fromkeys(apps or USUAL_APPS)}
     loads = {app: load_of(app, rungs[0].app.manifest.verify) for app, rungs in plans.items() if app != APP}
     steps = {
-        app: [
-            _Step(rung=rung, plan=plan, image=build_image(here, plan)) for rung, plan in zip(RUNGS, rungs, strict=True)
-        ]
+        app: [_step(rung, build_image(here, plan)) for rung, plan in zip(RUNGS, rungs, strict=True)]
         for app, rungs in plans.items()
     }
     first = next(iter(steps.values()))[0]
@@ -69,6 +67,10 @@ def measure_ladder(
         calls=call_costs(*_calls(here, steps[APP], rounds)) if APP in steps else {},
         throughput={app: _throughput(here, steps[app], load, rounds) for app, load in loads.items()},
     )
+
+
+def _step(rung: Rung, image: Image) -> _Step:
+    return _Step(rung=rung, plan=image.plan, image=image)
 
 
 def _plans(here: Workshop, app: str, *, profile: str, machine: str) -> list[Plan]:

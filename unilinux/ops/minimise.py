@@ -11,6 +11,7 @@ from typing import Any
 from unilinux.core.errors import UsageError
 from unilinux.core.suggest import suggestion
 from unilinux.image.request import Plan, Request, make_plan
+from unilinux.link.initramfs import Initramfs
 from unilinux.machine.spec import LEAST_MEMORY_MIB
 from unilinux.minimise.candidates import keep_list
 from unilinux.minimise.publish import publish_profile
@@ -96,7 +97,8 @@ def minimise(
     """
     if budget_s is not None and budget_s < 0:
         raise UsageError("the time cannot be negative", hint="--budget-minutes 60, or 0 for as long as it takes")
-    plan = make_plan(request, here.layout)
+    # A trial's clock test is unpacked over the files.
+    plan = make_plan(request, here.layout).packed(Initramfs())
     job = Job(
         folder=here.layout.cache / "minimise" / plan.name,
         plan=_without_unused_calls(plan),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from unilinux.core.errors import BootError, UsageError
 from unilinux.image.entry import Entry
 from unilinux.kernel.stock import PinnedPackage, StockKernel, find_stock_kernel, stock_kernel
+from unilinux.link.initramfs import Initramfs
 from unilinux.measure.boot.boots import Wall, booted, counted_boot, timed_boots
 from unilinux.measure.boot.counter import build_plugin
 from unilinux.measure.boot.stages import Application, Stages
@@ -92,10 +93,10 @@ def prepare_stock_boot(here: Workshop, subject: ImageUnderTest, pinned: PinnedPa
     with here.progress.step("against", f"fetching {pinned.name}"):
         kernel = stock_kernel(pinned, fetcher=here.new_fetcher(), store=here.new_store(), progress=here.progress)
         # The image's own plan: templates see the memory that the image was built for.
-        plan = replace(subject.plan, entry=Entry(ring=3, syscall="trap"))
+        plan = replace(subject.plan.packed(Initramfs()), entry=Entry(ring=3, syscall="trap"))
         contents = pipeline(here).contents(plan)
     boot = Boot(
-        machine=subject.machine.without_cmdline(),
+        machine=subject.machine.with_root(None).without_cmdline(),
         kernel=kernel.bzimage,
         initrd=contents.initrd,
         evidence=evidence_folder(subject.folder, kernel.name),

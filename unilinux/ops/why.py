@@ -97,8 +97,8 @@ def why(here: Workshop, request: Request, *, symbol: str, build: bool = True, ti
     """
     if not symbol:
         raise UsageError("a symbol is needed", hint="./x why --app nginx --symbol EPOLL")
-    plan = make_plan(request, here.layout)
     line = pipeline(here)
+    plan = line.packed(make_plan(request, here.layout))
     tree = line.tree(plan.kernel)
     layers = plan.layers(here.layout)
     found = absence(tree.path, tree.output.digest, layers, symbol, here.new_store())

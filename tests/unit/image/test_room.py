@@ -24,6 +24,7 @@ def test_files_that_do_not_fit_twice_are_refused_with_the_least_that_helps() -> 
         UsageError, match="files have 17 MiB and are in memory twice .*: 32 MiB are too little"
     ) as caught:
         _require_room(PLAN, CARGO)
+    assert "--pack erofs" in (caught.value.hint or "")
     assert "--memory with more than 34" in (caught.value.hint or "")
     assert "apps/hello/app.toml" in (caught.value.hint or "")
 

@@ -17,7 +17,8 @@ from unilinux.core.localstore import LocalStore
 from unilinux.core.store import Output, Step, Workspace
 from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.link.carrier import Carrier
-from unilinux.link.initramfs import Initramfs, archive_records, listing, pack_initramfs
+from unilinux.link.initramfs import Initramfs, archive_records, pack_initramfs
+from unilinux.link.listing import listing
 
 TREE = Tree.of(
     [

@@ -15,7 +15,7 @@ from unilinux.machine.compose import Machine, compose
 from unilinux.machine.network import Addresses, NetworkCard
 from unilinux.machine.part import Part
 from unilinux.machine.qemu import Wiring, machine_arguments, qemu_arguments
-from unilinux.machine.spec import Disk, Forward, MachineSpec, Share, Volume
+from unilinux.machine.spec import Disk, Forward, MachineSpec, RootDisk, Share, Volume
 
 GOLDEN = Path(__file__).parents[2] / "data" / "machine"
 PROJECT = Path(__file__).parents[3]
@@ -42,11 +42,13 @@ SPECS = {
             Share(name="data", path="/data", folder=Path("/c")),
         )
     ),
+    "microvm-root": MachineSpec(root=RootDisk(Path("/images/a, b.erofs"))),
     "q35-bare": MachineSpec(target="q35"),
     "q35-full": MachineSpec(
         target="q35",
         network=True,
         rng=True,
+        root=RootDisk(Path("root.erofs")),
         disks=(Disk(path=Path("c.raw")),),
         volumes=(Volume(name="data", path="/data", size_mib=64, file=Path("d.img")),),
         shares=(Share(name="data", path="/more", folder=Path("/c")),),

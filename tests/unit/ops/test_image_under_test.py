@@ -17,7 +17,7 @@ from unilinux.core.errors import UsageError
 from unilinux.image.record import Image
 from unilinux.image.request import Plan, Request
 from unilinux.machine.compose import compose
-from unilinux.machine.spec import Forward, MachineSpec
+from unilinux.machine.spec import Forward, MachineSpec, SharedFolder, VolumeFile
 from unilinux.ops import image_under_test
 from unilinux.ops.image_under_test import USUAL_MEMORY_MIB, build_or_find, build_under_test
 
@@ -154,3 +154,44 @@ def test_an_image_is_asked_what_its_application_promised_then(tmp_path: Path) ->
 def test_a_record_that_does_not_hold(tmp_path: Path, changed: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="does not describe an image"):
         build_or_find(HERE, Request(app=str(image(tmp_path / "x", **changed))))
+
+
+def test_run_keeps_the_volumes_that_the_user_names_no_file_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake_build(monkeypatch)
+    files = tuple(VolumeFile.parse(text) for text in (f"{tmp_path}/own.img:/own", f"{tmp_path}/b.img:/b"))
+    found = build_or_find(HERE, Request(app="nginx", volumes=files))
+    bare = found.with_volumes(())
+    unnamed = replace(
+        found,
+        machine=found.machine.with_volumes(tuple(replace(one, file=None) for one in found.machine.spec.volumes)),
+    )
+    assert [one.file for one in bare.machine.spec.volumes] == [tmp_path / "own.img", tmp_path / "b.img"]
+    kept = unnamed.with_volumes(files[:1]).keeping(tmp_path / "volumes")
+    own, other = kept.machine.spec.volumes
+    assert own.file == tmp_path / "own.img"
+    assert other.file == tmp_path / "volumes" / "nginx" / f"{other.name}.img"
+
+
+def test_the_command_that_looks_inside_names_volumes_and_shares(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_build(monkeypatch)
+    request = Request(
+        app="nginx",
+        volumes=(VolumeFile.parse(f"{tmp_path}/own.img:/own"),),
+        shares=(SharedFolder.parse(f"{tmp_path}:/pages:ro"),),
+    )
+    words = shlex.split(build_or_find(HERE, request).run_command(request))
+    assert words.count("--volume") == words.count("--share") == 1
+    assert words[words.index("--volume") + 1] == f"{tmp_path}/own.img:/own"
+    assert words[words.index("--share") + 1] == f"{tmp_path}:/pages:ro"
+
+
+def test_a_finished_image_is_told_its_folders_but_takes_no_others(finished: Path, tmp_path: Path) -> None:
+    for request, problem in (
+        (Request(app=str(finished), volumes=(VolumeFile.parse("a.img:/data"),)), "mounts no volume at /data"),
+        (Request(app=str(finished), shares=(SharedFolder.parse("a:/data"),)), "mounts no share at /data"),
+    ):
+        with pytest.raises(UsageError, match=problem) as caught:
+            build_or_find(HERE, request)
+        assert "name the application instead" in (caught.value.hint or "")

@@ -30,7 +30,8 @@ def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     def build_image(run: object, plan: Any) -> object:
         name = next(r.name for r in RUNGS if (r.ring, r.syscall) == (plan.entry.ring, plan.entry.syscall))
         folder = tmp_path / plan.app.manifest.name / name
-        return SimpleNamespace(folder=folder, vmlinux=folder / "vmlinux", record={"kernel": {"version": "6.12.1"}})
+        record = {"kernel": {"version": "6.12.1"}}
+        return SimpleNamespace(plan=plan, folder=folder, vmlinux=folder / "vmlinux", record=record)
 
     def calls(boot: Boot, *more: object, timeout_s: float) -> CallRun:
         rung = rung_of(boot)

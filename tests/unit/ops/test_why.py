@@ -68,11 +68,13 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Cost:
         def build(plan: object, *, variant: Any, bzimage: bool) -> Any:
             if isinstance(cost, BuildError):
                 raise cost
-            return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"), record={})
+            return SimpleNamespace(folder=Path(f"/build/{PLAN.name}-{variant.label}"), record={}, plan=PLAN)
 
         costs = iter((WITH, cost))
         monkeypatch.setattr(
-            why, "build_image", lambda here, plan, bzimage: SimpleNamespace(folder=Path("/build/nginx"), record={})
+            why,
+            "build_image",
+            lambda here, plan, bzimage: SimpleNamespace(folder=Path("/build/nginx"), record={}, plan=plan),
         )
         monkeypatch.setattr(why, "pipeline", lambda here: SimpleNamespace(build=build))
         monkeypatch.setattr(why, "costs_of", lambda here, specimen, **options: next(costs))

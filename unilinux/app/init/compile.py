@@ -43,6 +43,7 @@ def build_init(
     tty: str = "ttyS0",
     gate: bool = False,
     mounted: Sequence[Volume | Share] = (),
+    on_disk: bool = False,
 ) -> Output:
     """A folder with ``init``, the program that starts this application.
 
@@ -52,10 +53,11 @@ def build_init(
     :param tty: the terminal, below ``/dev``, that the application gets.
     :param gate: whether the application's C library makes its system calls through the gate, as init reports it.
     :param mounted: what it mounts of the host's: volumes by the serial numbers of their disks, shares by their tags.
+    :param on_disk: whether the root is a read-only disk, above which it makes a writable layer in memory.
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    variables = _variables(app, tty=tty, gate=gate, mounted=mounted)
+    variables = {**_variables(app, tty=tty, gate=gate, mounted=mounted), "on_disk": on_disk}
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -76,7 +78,7 @@ def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False, mounted: Sequ
 
     :raise ManifestError: a string of the manifest can't be one of C.
     """
-    return render(_TEMPLATE, _variables(app, tty=tty, gate=gate, mounted=mounted))
+    return render(_TEMPLATE, {**_variables(app, tty=tty, gate=gate, mounted=mounted), "on_disk": False})
 
 
 def _variables(app: App, *, tty: str, gate: bool, mounted: Sequence[Volume | Share]) -> Mapping[str, Any]:

@@ -280,6 +280,9 @@ int main(int argc, char **argv, char **envp)
 
 	(void)argc;
 	(void)argv;
+#if PLAN_ON_DISK
+	make_writable();
+#endif
 	prepare_files();
 #if PLAN_VOLUMES
 	mount_volumes();

@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What init mounts of the host's: disks whose data stays, and folders. It is part
- * of init.c, and nothing of it is there in images that mount nothing of the kind.
+ * What init mounts of the host's: a layer above a root on a disk, disks whose
+ * data stays, and folders. It is part of init.c, and nothing of it is there in
+ * images that mount nothing of the kind.
  */
 #ifndef MOUNTS_H
 #define MOUNTS_H
+
+#if PLAN_ON_DISK
+/*
+ * The root is a read-only disk: what is written lies in memory, in a layer above it. /dev is a folder of every
+ * image, and nothing there is needed yet; below the new root there is nothing to be seen of all this.
+ */
+static void make_writable(void)
+{
+	if (!mount("tmpfs", "/dev", "tmpfs", 0, NULL) && !mkdir("/dev/upper", 0755) && !mkdir("/dev/work", 0700) &&
+	    !mkdir("/dev/root", 0755) &&
+	    !mount("overlay", "/dev/root", "overlay", 0, "lowerdir=/,upperdir=/dev/upper,workdir=/dev/work") &&
+	    !chdir("/dev/root") && !mount(".", "/", NULL, MS_MOVE, NULL) && !chroot("."))
+		return;
+	complain("make", "the root writable", errno);
+	exit(SETUP_FAILED);
+}
+#endif
 
 #if PLAN_VOLUMES
 /* Reads what a file of sysfs says, without the end of its line: at most size - 1 bytes. */
