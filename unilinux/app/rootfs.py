@@ -46,16 +46,14 @@ def root_files(
     app: App,
     *,
     built: Output,
-    init: Output,
     way_of: Callable[[Listed], str] = lambda _: TRAP,
     memory_mib: int | None = None,
     nameserver: str,
     mounted: Sequence[Volume | Share] = (),
 ) -> Tree:
-    """The tree of the image.
+    """The tree of the image, but for init: see :func:`with_init`.
 
     :param built: what :func:`unilinux.app.build.build_app` returned.
-    :param init: what :func:`unilinux.app.init.compile.build_init` returned.
     :param way_of: by which way a program that was built enters the kernel, as in :mod:`unilinux.app.built`.
     :param nameserver: the address of the guest's name server.
     :param memory_mib: the guest's memory as templates see it; None: as the manifest says.
@@ -67,7 +65,7 @@ def root_files(
         for listed in app.manifest.files
         for entry in _owned(_entries(app, listed, Built(built.path), way_of(listed), memory_mib), listed)
     ]
-    general: list[Entry] = [File(INIT_PATH, init.path / "init", 0o755), *_DEVICES, *_ACCOUNTS, *_FOLDERS, _VAR_RUN]
+    general: list[Entry] = [*_DEVICES, *_ACCOUNTS, *_FOLDERS, _VAR_RUN]
     general += [Symlink(path, target) for path, target in standard_streams(app.manifest.run).items()]
     known = {entry.path for entry in general}
     general += [Directory(mount.target) for mount in app.manifest.run.mount_points if mount.target not in known]
@@ -87,6 +85,14 @@ def root_files(
     tree = _with_places(Tree.of([*own, *ours]), mounted)
     _require_folder(app, tree)
     return tree
+
+
+def with_init(tree: Tree, init: Output) -> Tree:
+    """The tree with the program that starts the application.
+
+    :param init: what :func:`unilinux.app.init.compile.build_init` returned.
+    """
+    return Tree.of([*tree.entries, File(INIT_PATH, init.path / "init", 0o755)])
 
 
 def _with_places(tree: Tree, mounted: Sequence[Volume | Share]) -> Tree:

@@ -13,6 +13,9 @@ from unilinux.core.document import BeforeValidator, Field, Model, field_validato
 
 STOP_SIGNALS = ("SIGINT", "SIGQUIT")
 
+# A name as useradd takes it, or a number of 32 bits.
+_ACCOUNT = r"([a-z_][a-z0-9_.-]{0,31}|\d{1,9}|[1-3]\d{9})"
+
 
 class Mount(Model):
     """A kernel file system that init mounts before it starts the application."""
@@ -63,6 +66,22 @@ class Run(Model):
         default_factory=dict, description="its environment variables; it has no others", examples=[{"HOME": "/"}]
     )
     cwd: str = Field(default="/", description="the folder that it starts in; it must be in the image", examples=["/"])
+    user: str | None = Field(
+        default=None,
+        pattern=rf"^{_ACCOUNT}(:{_ACCOUNT})?$",
+        description=(
+            "who it runs as, by name or number: `USER` or `USER:GROUP`; usually root. A user's group is that of the "
+            "image's `/etc/passwd`; a number that isn't there has group 0, as in container engines. Brings MULTIUSER"
+        ),
+        examples=["redis"],
+    )
+    groups: tuple[Annotated[str, Field(pattern=rf"^{_ACCOUNT}$")], ...] | None = Field(
+        default=None,
+        description=(
+            "its further groups, by name or number; usually those that the image's `/etc/group` has the user in"
+        ),
+        examples=[["adm", "33"]],
+    )
     hostname: str = Field(
         default="unilinux", pattern=r"^[a-z0-9]([a-z0-9-]{0,62})$", description="the guest's name", examples=["server"]
     )
@@ -128,6 +147,11 @@ class Run(Model):
         if self.ports and not self.network:
             raise ValueError("ports are served, so network must be true")
         return self
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether init becomes somebody else than root without further groups."""
+        return self.user is not None or self.groups is not None
 
     @property
     def mount_points(self) -> tuple[Mount, ...]:

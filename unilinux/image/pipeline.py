@@ -19,9 +19,10 @@ from typing import Any
 
 from unilinux.app.build import build_app
 from unilinux.app.built import GATE, SYMBOLS
+from unilinux.app.identity import identity
 from unilinux.app.init.compile import build_init
 from unilinux.app.linkage import require_startable
-from unilinux.app.rootfs import root_files
+from unilinux.app.rootfs import root_files, with_init
 from unilinux.core.errors import UsageError
 from unilinux.core.layout import Layout
 from unilinux.core.store import Output, Store
@@ -173,6 +174,14 @@ class Pipeline:
 
     def _laid_out(self, plan: Plan, tree: KernelTree, headers: Output, built: Output) -> tuple[Output, Tree]:
         """Init for a plan, and the files of the image with it."""
+        files = root_files(
+            plan.app,
+            built=built,
+            way_of=plan.entry.way_of,
+            memory_mib=plan.files_memory_mib,
+            nameserver=plan.machine.target.network.name_server,
+            mounted=plan.mounted,
+        )
         init = build_init(
             plan.app,
             kernel=tree.path,
@@ -182,17 +191,9 @@ class Pipeline:
             gate=plan.entry.way_of(plan.app.manifest.main) == GATE,
             mounted=plan.mounted,
             on_disk=plan.carrier.is_disk,
+            identity=identity(plan.app, files),
         )
-        rootfs = root_files(
-            plan.app,
-            built=built,
-            init=init,
-            way_of=plan.entry.way_of,
-            memory_mib=plan.files_memory_mib,
-            nameserver=plan.machine.target.network.name_server,
-            mounted=plan.mounted,
-        )
-        return init, rootfs
+        return init, with_init(files, init)
 
     def objects(self, plan: Plan, tree: KernelTree, resolved: Resolved) -> Output:
         """The compiled kernel that a plan's files can be linked with.

@@ -164,7 +164,7 @@ class Plan:
             image_layer(self.carrier),
             Layer(name=f"ring {self.entry.ring}", wishes=self.entry.wishes),
             Layer(name=f"machine {self.machine.spec.target}", wishes=self.machine.wishes),
-            Layer(name=f"application {name}", wishes=(*needs, *_mount_wishes(self.app, layout))),
+            Layer(name=f"application {name}", wishes=(*needs, *_run_wishes(self.app, layout))),
         )
         return on_kernel(layers, layout, self.kernel)
 
@@ -230,11 +230,19 @@ def _usual_memory_mib(app: App, profile: Profile) -> int:
     return max(app.manifest.run.memory_mib, profile.machine.memory_mib or 0)
 
 
-def _mount_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:
-    line = key_lines(app.path.read_text(encoding="utf-8")).get("run.mounts")
-    origin = Origin(_relative(app.path, layout), line)
-    symbols = dict.fromkeys(mount.symbol for mount in app.manifest.run.mount_points)
-    return tuple(Wish(symbol, "y", origin, "init mounts it") for symbol in symbols)
+def _run_wishes(app: App, layout: Layout) -> tuple[Wish, ...]:
+    """What init needs for what the run table asks of it."""
+    lines, settings = key_lines(app.path.read_text(encoding="utf-8")), app.manifest.run
+
+    def origin(key: str) -> Origin:
+        return Origin(_relative(app.path, layout), lines.get(f"run.{key}"))
+
+    symbols = dict.fromkeys(mount.symbol for mount in settings.mount_points)
+    wishes = [Wish(symbol, "y", origin("mounts"), "init mounts it") for symbol in symbols]
+    if settings.has_identity:
+        key = "user" if settings.user is not None else "groups"
+        wishes.append(Wish("MULTIUSER", "y", origin(key), "init becomes the user"))
+    return tuple(wishes)
 
 
 def _relative(path: object, layout: Layout) -> str:

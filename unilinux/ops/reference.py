@@ -113,8 +113,9 @@ _HOW_TO = """\
 - **a sysctl**: `sysctl.NAME=VALUE` in a profile's `cmdline`, and `PROC_SYSCTL = "y"` in its `[kernel]`.
 - **a dynamic program**: its interpreter and all libraries in `[[files]]`, which a source of kind `deb` brings along; a
   build fails and names what is missing.
-- **another user**: start as root and give it up, with `MULTIUSER = "y"` in `[kernel]`. `/tmp` and `/dev/stdout` are
-  open to all users.
+- **another user**: `user` in `[run]`. Or the application starts as root and gives it up, with `MULTIUSER = "y"` in
+  `[kernel]`. `/tmp` and `/dev/stdout` are open to all users. In ring 0 that keeps a program from what the kernel
+  refuses to a user, but not from the kernel.
 - **IPv6**: `IPV6 = "y"` in `[kernel]`; without it `listen [::]:80` fails in the guest.
 - **data that stays**: `[[volume]]`, or `--volume FILE:/PATH` for an application that has none: see [data.md](data.md).
 - **helpers that put themselves into the background**: the application is PID 1 and has to wait for them itself; else

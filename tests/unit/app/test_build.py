@@ -128,8 +128,7 @@ def test_an_application_without_a_build_needs_no_tool_chain(make_app: MakeApp, s
         '[[files]]\npath = "/bin/toy"\nsource = "toy.c"\nmode = "0755"\n',
     )
     output = built(app, toolchain=None, store=store, jobs=1)
-    init = Output("init", "k", output.path, "d", cached=True, seconds=0.0)
-    tree = root_files(app, built=output, init=init, nameserver="192.0.2.53")
+    tree = root_files(app, built=output, nameserver="192.0.2.53")
     assert File("/bin/toy", Built(output.path).source / "toy.c", 0o755) in tree.entries
 
 
@@ -143,8 +142,7 @@ def test_a_folder_of_the_build_is_taken_whole(make_app: MakeApp, store: Store, h
     (app.folder / "app.toml").write_text(text.replace('argv = ["/bin/toy"', 'argv = ["/bin/toy"'))
     app = load_app(app.folder)
     output = built(app, toolchain=host_toolchain, store=store, jobs=1)
-    init = Output("init", "k", output.path, "d", cached=True, seconds=0.0)
-    entries = {entry.path: entry for entry in root_files(app, built=output, init=init, nameserver="1.2.3.4").entries}
+    entries = {entry.path: entry for entry in root_files(app, built=output, nameserver="1.2.3.4").entries}
     assert entries["/bin/toy"] == File("/bin/toy", output.path / "bin/toy", 0o755)
     assert entries["/bin/link"] == Symlink("/bin/link", "toy")
     assert entries["/bin/in/text"] == File("/bin/in/text", output.path / "bin/in/text", 0o644)

@@ -10,11 +10,11 @@ import pytest
 
 from tests.unit.app.conftest import MakeApp
 from unilinux.app.catalogue import App
-from unilinux.app.rootfs import root_files
+from unilinux.app.rootfs import root_files, with_init
 from unilinux.app.volume import Volume
 from unilinux.core.errors import ManifestError
 from unilinux.core.store import Output
-from unilinux.core.tree import Device, Directory, Entry, File, Symlink
+from unilinux.core.tree import Device, Directory, Entry, File, Symlink, Tree
 from unilinux.image.entry import Entry as KernelEntry
 
 DNS = "192.0.2.53"
@@ -31,9 +31,7 @@ def outputs(tmp_path: Path) -> tuple[Output, Output]:
 
 
 def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
-    entries = {
-        entry.path: entry for entry in root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS).entries
-    }
+    entries = {entry.path: entry for entry in root_files(make_app(), built=outputs[0], nameserver=DNS).entries}
     assert list(entries) == sorted(entries)
     assert entries["/dev/console"] == Device("/dev/console", "c", 5, 1, 0o622)
     assert entries["/etc/toy.conf"] == File("/etc/toy.conf", b"toy has 2 workers and 32 MiB\n")
@@ -41,12 +39,14 @@ def test_tree_is_sorted_and_complete(make_app: MakeApp, outputs: tuple[Output, O
     assert entries["/tmp"] == Directory("/tmp", 0o1777)
     assert entries["/bin"] == Directory("/bin")
     assert entries["/bin/toy"] == File("/bin/toy", outputs[0].path / "toy", 0o755)
-    assert entries["/init"] == File("/init", outputs[1].path / "init", 0o755)
+    assert "/init" not in entries
+    complete = with_init(Tree.of(entries.values()), outputs[1])
+    assert File("/init", outputs[1].path / "init", 0o755) in complete.entries
 
 
 def test_what_every_unix_program_takes_for_granted(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     def entries(old: str = "", new: str = "") -> dict[str, Entry]:
-        tree = root_files(make_app(old, new), built=outputs[0], init=outputs[1], nameserver=DNS)
+        tree = root_files(make_app(old, new), built=outputs[0], nameserver=DNS)
         return {entry.path: entry for entry in tree.entries}
 
     found = entries()
@@ -67,7 +67,7 @@ def test_what_every_unix_program_takes_for_granted(make_app: MakeApp, outputs: t
 
 def test_nothing_of_ours_is_below_a_link_of_the_manifest(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/var"\nsymlink = "tmp"')
-    paths = {entry.path for entry in root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS).entries}
+    paths = {entry.path for entry in root_files(app, built=outputs[0], nameserver=DNS).entries}
     assert "/var" in paths
     assert "/var/run" not in paths
 
@@ -76,12 +76,12 @@ def test_a_folder_for_everybody_has_the_usual_mode(make_app: MakeApp, outputs: t
     old = 'path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"'
     for mode, more in ((0o1777, ""), (0o700, '\nmode = "0700"')):
         app = make_app(old, f'path = "/var/tmp"\ndirectory = true{more}')
-        tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        tree = root_files(app, built=outputs[0], nameserver=DNS)
         assert Directory("/var/tmp", mode) in tree.entries
 
 
 def test_templates_see_the_memory_that_the_user_asks_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
-    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, memory_mib=512)
+    tree = root_files(make_app(), built=outputs[0], nameserver=DNS, memory_mib=512)
     assert File("/etc/toy.conf", b"toy has 2 workers and 512 MiB\n") in tree.entries
 
 
@@ -89,19 +89,19 @@ def test_no_network_no_resolver(make_app: MakeApp, outputs: tuple[Output, Output
     app = make_app()
     quiet = app.manifest.run.model_copy(update={"network": False})
     lone = type(app)(folder=app.folder, manifest=app.manifest.model_copy(update={"run": quiet}))
-    paths = {entry.path for entry in root_files(lone, built=outputs[0], init=outputs[1], nameserver=DNS).entries}
+    paths = {entry.path for entry in root_files(lone, built=outputs[0], nameserver=DNS).entries}
     assert "/etc/resolv.conf" not in paths
 
 
 def test_an_application_may_bring_its_own_accounts(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"', 'path = "/etc/passwd"')
-    tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+    tree = root_files(app, built=outputs[0], nameserver=DNS)
     assert File("/etc/passwd", b"toy has 2 workers and 32 MiB\n") in tree.entries
 
 
 def test_owners_and_special_bits_can_be_asked_for(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('template = "toy.conf.j2"', 'directory = true\nmode = "01777"\nowner = "5:6"')
-    tree = root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+    tree = root_files(app, built=outputs[0], nameserver=DNS)
     assert Directory("/etc/toy.conf", 0o1777, uid=5, gid=6) in tree.entries
 
 
@@ -112,9 +112,7 @@ def test_a_folder_beside_the_manifest_is_taken_whole(make_app: MakeApp, outputs:
     app = make_app(
         'path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/srv/www"\nlocal = "www"\nowner = "5:6"'
     )
-    entries = {
-        entry.path: entry for entry in root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS).entries
-    }
+    entries = {entry.path: entry for entry in root_files(app, built=outputs[0], nameserver=DNS).entries}
     assert entries["/srv/www/index.html"] == File("/srv/www/index.html", folder / "www/index.html", 0o644, uid=5, gid=6)
     assert entries["/srv/www/img"] == Directory("/srv/www/img", 0o755, uid=5, gid=6)
 
@@ -123,18 +121,18 @@ def test_a_mode_for_a_folder_of_files_is_refused(make_app: MakeApp, outputs: tup
     (make_app().folder / "www").mkdir()
     app = make_app('template = "toy.conf.j2"', 'local = "www"\nmode = "0644"')
     with pytest.raises(ManifestError, match="/etc/toy.conf is a folder of files, which have modes of their own"):
-        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        root_files(app, built=outputs[0], nameserver=DNS)
 
 
 def test_each_program_has_its_own_way_into_the_kernel(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
-    built, init = outputs
+    built, _ = outputs
     shutil.copy("/bin/true", built.path / "toy")
     (built.path / ".gate").mkdir()
     (built.path / ".gate/toy").write_bytes(b"\x7fELF by gate")
     entry = KernelEntry(ring=0, syscall="lean")
 
     def program(app: App) -> File:
-        tree = root_files(app, built=built, init=init, nameserver=DNS, way_of=entry.way_of)
+        tree = root_files(app, built=built, nameserver=DNS, way_of=entry.way_of)
         return next(one for one in tree.entries if isinstance(one, File) and one.path == "/bin/toy")
 
     assert program(make_app()).content == built.path / ".gate/toy"
@@ -150,7 +148,7 @@ def test_our_init_in_a_folder_of_files_is_refused(make_app: MakeApp, outputs: tu
     (root / "init").write_text("#!/bin/sh\n")
     app = make_app('path = "/etc/toy.conf"\ntemplate = "toy.conf.j2"', 'path = "/"\nlocal = "root"')
     with pytest.raises(ManifestError, match="/init is the program of UniLinux"):
-        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        root_files(app, built=outputs[0], nameserver=DNS)
 
 
 def test_a_working_folder_that_is_not_there_is_told_before_a_boot(
@@ -158,15 +156,15 @@ def test_a_working_folder_that_is_not_there_is_told_before_a_boot(
 ) -> None:
     app = make_app('hostname = "toy"', 'hostname = "toy"\ncwd = "/srv"')
     with pytest.raises(ManifestError, match="run.cwd: the image has no folder /srv; add it to files"):
-        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        root_files(app, built=outputs[0], nameserver=DNS)
     mounted = make_app('hostname = "toy"', 'hostname = "toy"\ncwd = "/tmp"')
-    assert root_files(mounted, built=outputs[0], init=outputs[1], nameserver=DNS).entries
+    assert root_files(mounted, built=outputs[0], nameserver=DNS).entries
 
 
 def test_a_file_below_a_file_is_refused(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
     app = make_app('path = "/etc/toy.conf"', 'path = "/bin/toy/conf"')
     with pytest.raises(ManifestError, match="would hold /bin/toy/conf, but /bin/toy is no folder"):
-        root_files(app, built=outputs[0], init=outputs[1], nameserver=DNS)
+        root_files(app, built=outputs[0], nameserver=DNS)
 
 
 def test_a_volume_has_a_folder_whose_owner_and_mode_it_gets(make_app: MakeApp, outputs: tuple[Output, Output]) -> None:
@@ -174,7 +172,7 @@ def test_a_volume_has_a_folder_whose_owner_and_mode_it_gets(make_app: MakeApp, o
         Volume(name="data", path="/var/lib/toy", size_mib=64, owner="70:71", mode="0700"),
         Volume(name="tmp", path="/tmp", size_mib=64),
     ]
-    tree = root_files(make_app(), built=outputs[0], init=outputs[1], nameserver=DNS, mounted=volumes)
+    tree = root_files(make_app(), built=outputs[0], nameserver=DNS, mounted=volumes)
     found = {entry.path: entry for entry in tree.entries}
     assert found["/var/lib/toy"] == Directory("/var/lib/toy", 0o700, uid=70, gid=71)
     assert found["/tmp"] == Directory("/tmp", 0o1777)

@@ -151,14 +151,12 @@ from unilinux.app.rootfs import root_files
 from unilinux.core.errors import UniLinuxError
 from unilinux.core.events import NullSink, Progress
 from unilinux.core.localstore import LocalStore
-from unilinux.core.store import Output
 
 root = Path(sys.argv[1])
 app = load_app(root / "greet")
 store = LocalStore(root / "store", logs=root / "logs", progress=Progress(NullSink()))
 output = build_app(app, app.manifest.source.obtain(app.folder, None), toolchain=None, store=store, jobs=1)
-init = Output("init", "k", root, "d", cached=True, seconds=0.0)
-for entry in root_files(app, built=output, init=init, nameserver="192.0.2.1").entries:
+for entry in root_files(app, built=output, nameserver="192.0.2.1").entries:
     if entry.path == "/bin/hello":
         print(oct(entry.mode), entry.uid, entry.gid, entry.content.read_text())
 '''

@@ -10,6 +10,7 @@ from typing import Any
 
 from unilinux.app.catalogue import App
 from unilinux.app.files import STICKY, TERMINAL
+from unilinux.app.identity import Identity
 from unilinux.app.render import render
 from unilinux.app.run import Run, standard_streams
 from unilinux.app.volume import Share, Volume
@@ -44,6 +45,7 @@ def build_init(
     gate: bool = False,
     mounted: Sequence[Volume | Share] = (),
     on_disk: bool = False,
+    identity: Identity | None = None,
 ) -> Output:
     """A folder with ``init``, the program that starts this application.
 
@@ -54,10 +56,11 @@ def build_init(
     :param gate: whether the application's C library makes its system calls through the gate, as init reports it.
     :param mounted: what it mounts of the host's: volumes by the serial numbers of their disks, shares by their tags.
     :param on_disk: whether the root is a read-only disk, above which it makes a writable layer in memory.
+    :param identity: who it becomes before it starts the application; None: it stays root.
     :raise ManifestError: a string of the manifest can't be one of C.
     :raise BuildError: the compiler said no, or the program is larger than 16 KiB.
     """
-    variables = {**_variables(app, tty=tty, gate=gate, mounted=mounted), "on_disk": on_disk}
+    variables = {**_variables(app, tty=tty, gate=gate, mounted=mounted, identity=identity), "on_disk": on_disk}
     source = _HERE / "init.c"
     nolibc = kernel / _NOLIBC
     if not (nolibc / "nolibc.h").is_file():
@@ -73,15 +76,25 @@ def build_init(
     return store.run(step, lambda space: _compile(space, render(_TEMPLATE, variables), source, nolibc, headers))
 
 
-def init_plan(app: App, *, tty: str = "ttyS0", gate: bool = False, mounted: Sequence[Volume | Share] = ()) -> str:
+def init_plan(
+    app: App,
+    *,
+    tty: str = "ttyS0",
+    gate: bool = False,
+    mounted: Sequence[Volume | Share] = (),
+    identity: Identity | None = None,
+) -> str:
     """The text of ``plan.h``: the manifest's run table as C.
 
     :raise ManifestError: a string of the manifest can't be one of C.
     """
-    return render(_TEMPLATE, {**_variables(app, tty=tty, gate=gate, mounted=mounted), "on_disk": False})
+    variables = _variables(app, tty=tty, gate=gate, mounted=mounted, identity=identity)
+    return render(_TEMPLATE, {**variables, "on_disk": False})
 
 
-def _variables(app: App, *, tty: str, gate: bool, mounted: Sequence[Volume | Share]) -> Mapping[str, Any]:
+def _variables(
+    app: App, *, tty: str, gate: bool, mounted: Sequence[Volume | Share], identity: Identity | None
+) -> Mapping[str, Any]:
     """What the template is filled with, as plain JSON data."""
     settings = app.manifest.run
     return {
@@ -94,6 +107,7 @@ def _variables(app: App, *, tty: str, gate: bool, mounted: Sequence[Volume | Sha
         "actions": [asdict(action) for action in _actions(settings, f"/dev/{tty}")],
         "argv": settings.argv,
         "env": settings.env,
+        "identity": None if identity is None else asdict(identity),
         "volumes": [
             {"name": one.name, "path": one.path, "kind": one.file_system} for one in mounted if isinstance(one, Volume)
         ],

@@ -274,10 +274,46 @@ static int become_application(char **envp)
 	return -result;
 }
 
-int main(int argc, char **argv, char **envp)
+#if PLAN_USER
+/* Who this is shall be able to open the terminal once more, as after a login. */
+static void become_user(void)
+{
+	long ret;
+
+	chown(PLAN_TTY, PLAN_UID, PLAN_GID);
+	chown("/dev/console", PLAN_UID, PLAN_GID);
+	ret = my_syscall2(__NR_setgroups, PLAN_GROUPS, plan_groups);
+	if (!ret)
+		ret = my_syscall1(__NR_setgid, PLAN_GID);
+	if (!ret)
+		ret = my_syscall1(__NR_setuid, PLAN_UID);
+	if (ret) {
+		complain("become", "the user " PLAN_USER_NAME, -ret);
+		exit(SETUP_FAILED);
+	}
+}
+#endif
+
+/* Returns the exit status if it fails. */
+static int start_application(char **envp)
 {
 	int error;
 
+#if PLAN_USER
+	become_user();
+#endif
+	if (chdir(PLAN_CWD)) {
+		complain("enter", PLAN_CWD, errno);
+		return SETUP_FAILED;
+	}
+	say("starting ", plan_argv[0]);
+	error = become_application(envp);
+	complain("execute", plan_argv[0], error);
+	return error == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
+}
+
+int main(int argc, char **argv, char **envp)
+{
 	(void)argc;
 	(void)argv;
 #if PLAN_ON_DISK
@@ -296,12 +332,5 @@ int main(int argc, char **argv, char **envp)
 	limit_open_files();
 	if (PLAN_NETWORK)
 		loopback_up();
-	if (chdir(PLAN_CWD)) {
-		complain("enter", PLAN_CWD, errno);
-		return SETUP_FAILED;
-	}
-	say("starting ", plan_argv[0]);
-	error = become_application(envp);
-	complain("execute", plan_argv[0], error);
-	return error == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
+	return start_application(envp);
 }
