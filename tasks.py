@@ -24,6 +24,7 @@ task = partial(any_task, auto_shortflags=False)
 
 _IMAGE = ("app", "profile", "ring", "syscall", "syscalls", "machine", "kernel", "pack", "memory")
 _MOUNTED = ("volume", "share")
+_BOOT = (*_MOUNTED, "env", "arguments", "cmdline", "initrd")
 _ANSWER = {
     "json": "write one JSON document to standard output, all else to standard error",
     "verbose": "show the traceback of an error",
@@ -97,7 +98,7 @@ def build(choice: Choice, bzimage: bool = False, json: bool = False, verbose: bo
     command.build(PROJECT, choice, bzimage=bzimage, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, "forward", *_MOUNTED, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
+@_image_task(*_IMAGE, *_BOOT, "forward", help={"app": _IMAGE_OR_APP, "accel": _ACCEL})
 def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool = False) -> None:
     """Boot an image here, its console on this terminal. Ctrl-C asks the application to end, twice ends the machine."""
     from unilinux.cli.commands import boots
@@ -105,7 +106,7 @@ def run(choice: Choice, accel: str = "auto", json: bool = False, verbose: bool =
     boots.run(PROJECT, choice, accel=accel, as_json=json, verbose=verbose)
 
 
-@_image_task(*_IMAGE, *_MOUNTED, "cmdline", "initrd", help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
+@_image_task(*_IMAGE, *_BOOT, help={"app": _IMAGE_OR_APP, "accel": _ACCEL, "timeout": _TIMEOUT})
 def verify(
     choice: Choice, accel: str = "auto", timeout: float = 0.0, json: bool = False, verbose: bool = False
 ) -> None:

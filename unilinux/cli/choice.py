@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import wraps
@@ -54,6 +55,10 @@ class Choice:
         tuple[str, ...], "FOLDER:/PATH or FOLDER:/PATH:ro, a folder of this host, and where it is mounted; repeatable"
     ] = ()
     cmdline: Annotated[str, "further words of the kernel's command line, such as 'loglevel=7 nokaslr'"] = ""
+    env: Annotated[tuple[str, ...], "NAME=VALUE, a variable of the application's environment; repeatable"] = ()
+    arguments: Annotated[
+        str, "further arguments of the application, quoted as for a shell; all words behind -- are such, too"
+    ] = ""
     initrd: Annotated[str, "a cpio archive that the kernel unpacks over the files of the image"] = ""
 
     def request(self) -> Request:
@@ -61,6 +66,7 @@ class Choice:
 
         :raise UsageError: a value that can't be read.
         """
+        from unilinux.app.startup import startup_words
         from unilinux.image.request import Request
         from unilinux.machine.spec import Forward, SharedFolder, VolumeFile
 
@@ -77,7 +83,7 @@ class Choice:
             forwards=tuple(Forward.parse(text) for text in self.forward),
             volumes=tuple(VolumeFile.parse(text) for text in self.volume),
             shares=tuple(SharedFolder.parse(text) for text in self.share),
-            words=tuple(self.cmdline.split()),
+            words=(*startup_words(_split(self.arguments), self.env), *self.cmdline.split()),
             initrd=Path(self.initrd) if self.initrd else None,
         )
 
@@ -126,6 +132,13 @@ def _usual(default: object) -> object:
     if default is MISSING:
         return Parameter.empty
     return None if isinstance(default, tuple) else default  # None: what invoke has for repeatable ones
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"--arguments {text!r}: {error}", hint="write them behind --") from error
 
 
 def _ring(text: str) -> int | None:

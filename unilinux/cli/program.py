@@ -56,7 +56,7 @@ class Commands(Program):
 
         :raise SystemExit: with the status of what was run.
         """
-        name, *words = sys.argv if argv is None else argv
+        name, *words = _with_arguments(sys.argv if argv is None else argv)
         if words and not words[0].startswith("-") and any(word in _HELP for word in words):
             words = ["--help", words[0]]  # behind an option that wants a value, invoke takes --help for that
         self._words = words
@@ -77,6 +77,18 @@ class Commands(Program):
             raise SystemExit(_told(UsageError(str(error), hint="./x --help"), words)) from None
         except (UsageError, BrokenPipeError, KeyboardInterrupt) as error:
             raise SystemExit(_told(error, words)) from None
+
+
+def _with_arguments(argv: Sequence[str]) -> list[str]:
+    """What stands behind ``--`` is for the application. Invoke would join it, or take words of it for its own.
+
+    Within quotes no word is one of invoke's.
+    """
+    if "--" not in argv:
+        return list(argv)
+    end = list(argv).index("--")
+    quoted = ("'" + word.replace("'", "'\"'\"'") + "'" for word in argv[end + 1 :])
+    return [*argv[:end], "--arguments", " ".join(quoted)]
 
 
 def _told(error: BaseException, words: Sequence[str]) -> int:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import MappingProxyType
 
+from unilinux.core.errors import UsageError
 from unilinux.machine.board import Board, Bus, MmioBus, PciBus
 from unilinux.machine.compose import Machine
 from unilinux.machine.console import ReportPort, SerialPort
@@ -26,6 +28,9 @@ REPORT = "report"
 
 HOST_ADDRESS = "127.0.0.1"
 """Where forwarded ports of the host are listened on: nobody else reaches them."""
+
+COMMAND_LINE_BYTES = 2047 - 512
+"""COMMAND_LINE_SIZE of Linux on x86, but for its last byte and for what QEMU adds for the devices of a microvm."""
 
 # No device, file or window that isn't asked for; a restart of the guest ends QEMU.
 _BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
@@ -69,10 +74,22 @@ def qemu_arguments(
 
     ``cmdline`` follows the machine's own words on the kernel's command line. ``initrd``
     is for kernels that don't have their initramfs inside.
+
+    :raise UsageError: the command line is longer than the kernel reads.
     """
     words = " ".join((*machine.cmdline, *cmdline))
+    _require_short(words)
     beside = ("-initrd", str(initrd)) if initrd else ()
     return (*machine_arguments(machine), *wiring.arguments(), "-kernel", str(kernel), *beside, "-append", words)
+
+
+def _require_short(words: str) -> None:
+    size = len(os.fsencode(words))
+    if size > COMMAND_LINE_BYTES:
+        raise UsageError(
+            f"the kernel's command line would have {size:,} bytes, of which the kernel reads {COMMAND_LINE_BYTES:,}",
+            hint="pass less by --env, -- and --cmdline: a longer text goes into a file of the image, or into app.toml",
+        )
 
 
 def machine_arguments(machine: Machine) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from unilinux.cli.choice import Choice, helps, repeatable, taking
+from unilinux.core.errors import UsageError
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ def test_an_option_that_it_does_not_take(do: Mock, command: Callable[..., None])
     with pytest.raises(TypeError, match="memory"):
         command(object(), app="nginx", kernel="", forward=[], memory=9)
     do.assert_not_called()
+
+
+def test_arguments_and_variables_become_words_of_the_command_line() -> None:
+    words = Choice(app="hello", env=("A=b c",), arguments="--port '8 1' \"\"", cmdline="quiet").request().words
+    assert words == ("unilinux_arguments=--port,8%201,", "unilinux_environment=A=b%20c", "quiet")
+
+
+def test_arguments_without_an_end_of_their_quote() -> None:
+    with pytest.raises(UsageError, match="No closing quotation"):
+        Choice(app="hello", arguments="'x").request()
 
 
 def test_each_option_has_a_help() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import tasks
-from unilinux.cli.program import check_words
+from unilinux.cli.choice import Choice
+from unilinux.cli.program import Commands, check_words
 from unilinux.core.errors import UsageError
 
 PROJECT = Path(__file__).parents[3]
@@ -46,6 +48,21 @@ def test_what_cannot_be_understood(words: tuple[str, ...], message: str) -> None
         check(*words)
     assert caught.value.message.startswith(message)
     assert str(caught.value.hint or "--").count("./x") or "takes" in message
+
+
+def test_what_stands_behind_two_dashes_is_the_applications(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Choice] = []
+    monkeypatch.setattr("unilinux.cli.commands.boots.run", lambda _, choice, **__: asked.append(choice))
+    words = ["--port", "81", "", "-h", "a 'b\"", "--", "--json", "A=B"]
+    Commands(tasks.namespace, PROJECT).run(["./x", "run", "--app", "hello", "--env", "A=B=C", "--env=D=", "--", *words])
+    assert [choice.env for choice in asked] == [("A=B=C", "D=")]
+    assert [shlex.split(choice.arguments) for choice in asked] == [words]
+
+
+def test_a_command_that_starts_no_application_takes_no_arguments_for_it() -> None:
+    with pytest.raises(SystemExit) as caught:
+        Commands(tasks.namespace, PROJECT).run(["./x", "build", "--app", "hello", "--", "x"])
+    assert caught.value.code == 2
 
 
 def test_only_a_near_option_is_suggested() -> None:

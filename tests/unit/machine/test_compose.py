@@ -14,7 +14,7 @@ from unilinux.core.errors import UsageError
 from unilinux.machine.compose import Machine, compose
 from unilinux.machine.network import Addresses, NetworkCard
 from unilinux.machine.part import Part
-from unilinux.machine.qemu import Wiring, machine_arguments, qemu_arguments
+from unilinux.machine.qemu import COMMAND_LINE_BYTES, Wiring, machine_arguments, qemu_arguments
 from unilinux.machine.spec import Disk, Forward, MachineSpec, RootDisk, Share, Volume
 
 GOLDEN = Path(__file__).parents[2] / "data" / "machine"
@@ -164,6 +164,15 @@ def test_a_kernel_without_its_initramfs_gets_it_beside() -> None:
     words = qemu_arguments(machine, kernel=Path("bzImage"), wiring=WIRING, initrd=Path("initramfs.cpio"))
     assert words[words.index("-initrd") + 1] == "initramfs.cpio"
     assert "-initrd" not in qemu_arguments(machine, kernel=Path("vmlinux"), wiring=WIRING)
+
+
+def test_a_command_line_that_the_kernel_would_cut_is_refused() -> None:
+    machine = compose(SPECS["microvm-bare"])
+    room = COMMAND_LINE_BYTES - len(" ".join((*machine.cmdline, "")))
+    qemu_arguments(machine, kernel=Path("vmlinux"), wiring=WIRING, cmdline=("x" * room,))
+    with pytest.raises(UsageError, match=r"would have 1,536 bytes, of which the kernel reads 1,535") as caught:
+        qemu_arguments(machine, kernel=Path("vmlinux"), wiring=WIRING, cmdline=("x" * (room + 1),))
+    assert "--env" in (caught.value.hint or "")
 
 
 def test_a_machine_for_a_kernel_that_is_told_all_by_hand() -> None:

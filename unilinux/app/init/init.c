@@ -25,6 +25,10 @@
 #define NS_PER_S	1000000000LL
 #define MOST_BEHIND_NS	(2 * NS_PER_S)
 
+/* Words of the kernel's command line, see unilinux/app/startup.py: what this boot gives the application. */
+#define ARGUMENTS	"unilinux_arguments="
+#define ENVIRONMENT	"unilinux_environment="
+
 /* From the kernel's interface; <linux/if.h> itself wants a C library's <sys/socket.h>. */
 #define AF_INET		2
 #define SOCK_DGRAM	2
@@ -65,6 +69,7 @@ struct share {
 };
 
 #include "plan.h"
+#include "list.h"
 
 static const char *error_text(int error)
 {
@@ -174,25 +179,33 @@ static long long clock_ns(int clock)
 	return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
+/* The kernel hands on words of its command line that it doesn't know, as environment. Returns what such a word says. */
+static char *find_word(char **envp, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *envp; envp++)
+		if (!strncmp(*envp, name, length))
+			return *envp + length;
+	return NULL;
+}
+
 /*
  * The clock chip of an emulated machine tells whole seconds, so the clock that the kernel sets by it is
  * behind. The moment of the launch and what has gone by since the kernel began is a time that is past for
  * certain: a clock that is behind that gets better by being set to it. One that is behind by more than a
  * clock chip explains has another date on purpose.
- *
- * The kernel hands on words of its command line that it doesn't know, as environment.
  */
 static void set_clock(char **envp)
 {
 	struct timespec time;
 	long long past, behind;
+	const char *launched = find_word(envp, LAUNCHED_US);
 	long ret;
 
-	while (*envp && strncmp(*envp, LAUNCHED_US, sizeof(LAUNCHED_US) - 1))
-		envp++;
-	if (!*envp)
+	if (!launched)
 		return;
-	past = atol(*envp + sizeof(LAUNCHED_US) - 1) * 1000 + clock_ns(CLOCK_MONOTONIC);
+	past = atol(launched) * 1000 + clock_ns(CLOCK_MONOTONIC);
 	behind = past - clock_ns(CLOCK_REALTIME);
 	if (behind <= 0 || behind >= MOST_BEHIND_NS)
 		return;
@@ -259,19 +272,39 @@ static unsigned long kernel_features(char **envp)
  * Returns the error if it fails. The call goes the way that the application's own calls will
  * go: the kernel tells the host which that was.
  */
-static int become_application(char **envp)
+static int become_application(char **envp, char *const *arguments, char *const *environment)
 {
 	long result;
 
 	if (!PLAN_GATE || !(kernel_features(envp) & HWCAP2_UNILINUX_GATE)) {
-		execve(plan_argv[0], plan_argv, plan_envp);
+		execve(arguments[0], arguments, environment);
 		return errno;
 	}
 	asm volatile("lea 1f(%%rip), %%rcx\n\tjmp *0xffffffffff600010\n1:"
 		     : "=a"(result)
-		     : "a"(__NR_execve), "D"(plan_argv[0]), "S"(plan_argv), "d"(plan_envp)
+		     : "a"(__NR_execve), "D"(arguments[0]), "S"(arguments), "d"(environment)
 		     : "rcx", "r11", "memory", "cc");
 	return -result;
+}
+
+/* With what this boot gives it: further arguments, and variables that take the place of those of the same name. */
+static int become_application_with(char **envp, char *arguments, char *environment)
+{
+	char *argv[sizeof(plan_argv) / sizeof(plan_argv[0]) + count_items(arguments)];
+	char *env[sizeof(plan_envp) / sizeof(plan_envp[0]) + count_items(environment)];
+	char *const *word;
+	char **end = argv, **given;
+
+	for (word = plan_argv; *word; word++)
+		*end++ = *word;
+	*take_items(end, arguments) = NULL;
+
+	end = given = take_items(env, environment);
+	for (word = plan_envp; *word; word++)
+		if (!is_among(env, given, *word))
+			*end++ = *word;
+	*end = NULL;
+	return become_application(envp, argv, env);
 }
 
 #if PLAN_USER
@@ -297,6 +330,7 @@ static void become_user(void)
 /* Returns the exit status if it fails. */
 static int start_application(char **envp)
 {
+	char *arguments = find_word(envp, ARGUMENTS), *environment = find_word(envp, ENVIRONMENT);
 	int error;
 
 #if PLAN_USER
@@ -307,7 +341,10 @@ static int start_application(char **envp)
 		return SETUP_FAILED;
 	}
 	say("starting ", plan_argv[0]);
-	error = become_application(envp);
+	if (arguments || environment)
+		error = become_application_with(envp, arguments, environment);
+	else
+		error = become_application(envp, plan_argv, plan_envp);
 	complain("execute", plan_argv[0], error);
 	return error == ENOENT ? EXEC_NOT_FOUND : EXEC_FAILED;
 }
