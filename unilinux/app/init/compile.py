@@ -24,7 +24,7 @@ SIZE_LIMIT_BYTES = 16 * 1024
 
 _HERE = Path(__file__).parent
 _TEMPLATE = _HERE / "plan.h.j2"
-_MOUNTS = _HERE / "mounts.h"
+_PARTS = (_HERE / "list.h", _HERE / "mounts.h")
 _NOLIBC = Path("tools/include/nolibc")
 _FLAGS = (
     "-Os", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-fno-pie", "-no-pie", "-s",
@@ -70,7 +70,7 @@ def build_init(
         label=f"compiling init for {app.manifest.name}",
         spec={"plan": variables, "flags": _FLAGS},
         inputs={"headers": headers_digest},
-        files={"init.c": source, _MOUNTS.name: _MOUNTS, "nolibc": nolibc, "plan.h.j2": _TEMPLATE},
+        files={"init.c": source, **{one.name: one for one in _PARTS}, "nolibc": nolibc, "plan.h.j2": _TEMPLATE},
         tools=COMPILER,
     )
     return store.run(step, lambda space: _compile(space, render(_TEMPLATE, variables), source, nolibc, headers))
