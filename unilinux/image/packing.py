@@ -15,7 +15,8 @@ from unilinux.link.erofs import Erofs
 from unilinux.link.initramfs import Initramfs
 
 LARGE_MIB = 24
-"""From how much on the files are better off on a disk: docs/data.md has the measurement."""
+"""From how much on the files go on a disk. There neither the start nor the least memory depends on their size
+(docs/data.md); below, an image that is one file is worth the memory."""
 
 _MIB = 1 << 20
 
