@@ -14,6 +14,7 @@ from unilinux.fetch.apt import Wanted
 from unilinux.fetch.fetcher import Fetched, Fetcher, require_intact
 from unilinux.sources.accounts import Group, User, account_problems, group_lines, owner_numbers, passwd_lines
 from unilinux.sources.debian import Sha256
+from unilinux.sources.local import BesideFiles
 from unilinux.sources.packages import Unpacking, merged
 from unilinux.sources.source import Materials, Source
 
@@ -52,12 +53,12 @@ class OwnedDirectory(Model):
         return _absolute(path)
 
 
-class DebSource(Source):
+class DebSource(BesideFiles, Source):
     """A binary package of Debian with all that it depends on, unpacked to one folder with a merged /usr, so that /lib
     leads to /usr/lib. Owners and modes are as in the packages. Their scripts aren't run: what they would have done is
     declared here. There is no `/etc/ld.so.cache`: libraries are found in the usual folders, others by
     `LD_LIBRARY_PATH`. What apt chose is kept in the cache, and stays the same there. An entry of `[[files]]` with
-    `path = "/"` and `source = "."` takes all of it.
+    `path = "/"` and `source = "."` takes all of it, but for `files`, which only build steps see.
     """
 
     kind: Literal["deb"] = Field(description="this kind of source", examples=["deb"])
@@ -148,7 +149,6 @@ class DebSource(Source):
 
     def obtain(self, folder: Path, fetcher: Fetcher) -> Materials:
         """See :class:`unilinux.sources.source.Source`."""
-        del folder  # nothing of it lies there
         wanted = Wanted(
             package=self.package,
             version=self.version,
@@ -171,7 +171,9 @@ class DebSource(Source):
                 require_intact(package.path, package.sha256)
                 unpacking.add_package(name, package.path)
             self._do_as_scripts(unpacking)
-            return Tree.of(unpacking.finish())
+            tree = Tree.of(unpacking.finish())
+            self.copy_to(target, folder)
+            return tree
 
         return Materials(
             lay_out=lay_out,
@@ -179,7 +181,9 @@ class DebSource(Source):
                 "order": list(packages),
                 "usually_excluded": USUALLY_EXCLUDED,
                 **self.model_dump(mode="json", exclude={"package", "version", "sha256"}),
+                **self.modes(folder),
             },
+            files=self.origins(folder),
             inputs={f"package:{name}": package.sha256 for name, package in packages.items()},
             facts={"kind": self.kind, "package": self.package, "packages": _listed(packages)},
         )

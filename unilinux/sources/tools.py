@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from unilinux.core.hosttools import UNPACKER
 from unilinux.core.store import Output, Step, Store, Workspace
-from unilinux.core.tree import File
+from unilinux.core.tree import File, Symlink
 from unilinux.fetch.apt import Wanted
 from unilinux.fetch.fetcher import Fetcher, require_intact
 from unilinux.sources.deb import USUALLY_EXCLUDED, USUALLY_WITHOUT
@@ -42,10 +43,20 @@ def unpack_tools(packages: Sequence[str], *, fetcher: Fetcher, store: Store) -> 
             require_intact(package.path, package.sha256)
             unpacking.add_package(name, package.path)
         for entry in unpacking.finish():
+            place = space.out / _TREE / entry.path.lstrip("/")
             if isinstance(entry, File) and entry.mode & 0o111:
-                (space.out / _TREE / entry.path.lstrip("/")).chmod(0o755)
+                place.chmod(0o755)
+            elif isinstance(entry, Symlink) and entry.target.startswith("/"):
+                _lead_within(place, space.out / _TREE)
 
     return store.run(step, action)
+
+
+def _lead_within(link: Path, folder: Path) -> None:
+    """Make a link to an absolute path one to that path below ``folder``: the host has others' files there, or none."""
+    target = folder / os.readlink(link).lstrip("/")
+    link.unlink()
+    link.symlink_to(os.path.relpath(target, link.parent))
 
 
 def tools_folder(output: Output) -> Path:

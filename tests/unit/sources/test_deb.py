@@ -264,6 +264,16 @@ def test_what_counts_and_what_is_told(tmp_path: Path) -> None:
     assert materials(tmp_path, library, server, exclude=("/usr/share",)).spec != found.spec
 
 
+def test_files_beside_are_for_build_steps_and_in_no_image(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/Server.java").write_text("class Server {}")
+    found = materials(tmp_path, Deb("jre", members=(Member("usr/bin/java", "j", 0o755),)), files=("Server.java",))
+    tree = found.lay_out(tmp_path / "out")
+    assert (tmp_path / "out/Server.java").read_text() == "class Server {}"
+    assert "/Server.java" not in {entry.path for entry in tree.entries}
+    assert found.files == {"local:Server.java": tmp_path / "app/Server.java"}
+
+
 def test_apt_is_asked_for_it(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, Deb("server"))
     DebSource(kind="deb", package="server", version="1.0-1", recommends=True, without=("bb", "aa")).obtain(

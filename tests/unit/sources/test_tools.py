@@ -37,6 +37,7 @@ def test_the_programs_run_where_they_are_unpacked(tmp_path: Path, store: Store) 
     assert subprocess.run([folder / "usr/bin/greet"], capture_output=True, check=True).stdout == b"hello"
     assert not (folder / "usr/share/man").exists()
     assert (folder / "bin").readlink() == Path("usr/bin")
+    assert (folder / "bin/hi").readlink() == Path("greet")  # not to the host's /usr/bin/greet
     (wanted,) = shelf.asked
     assert (wanted.package, wanted.also, "dpkg" in wanted.without) == ("greeter", ("library",), True)
 
