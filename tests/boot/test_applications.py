@@ -24,7 +24,8 @@ from unilinux.fetch.unpack import unpack, unpack_package
 from unilinux.image.request import Request, make_plan
 from unilinux.kernel.source import find_kernel
 from unilinux.minimise.boot_test import BootTestResult, ImageBootTest
-from unilinux.verify.verify import Stop, check_machine
+from unilinux.verify.stop import Stop
+from unilinux.verify.verify import check_machine
 from unilinux.vm.engine import Boot
 from unilinux.vm.outcome import Timeout
 from unilinux.vm.qemu.accelerator import Accelerator

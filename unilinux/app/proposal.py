@@ -31,7 +31,7 @@ _NEEDS = {
     "MEMBARRIER": ("membarrier",),
 }
 _C_LIBRARY = re.compile(r"(libc|libm|libpthread|libdl|librt|libresolv|libgcc_s|ld-[a-z0-9_-]+)\b.*\.so")
-_SERVING = '# ports = [8080] # if it serves any: then with stop = "SIGINT", and a check of kind "tcp" or "http" below'
+_SERVING = '# ports = [8080] # if it serves any: then with stop = "SIGTERM", and a check of kind "tcp" or "http" below'
 _LEAST_MEMORY_MIB, _SYSTEM_MIB = 64, 48
 
 

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from unilinux.app.checks.fields import Port
 from unilinux.app.files import guest_path, lies_in
-from unilinux.core.document import BeforeValidator, Field, Model, field_validator, model_validator
+from unilinux.app.signals import signal_number
+from unilinux.core.document import AfterValidator, Field, Model, field_validator, model_validator
 
-STOP_SIGNALS = ("SIGINT", "SIGQUIT")
+_USUAL_STOP = "SIGTERM"
+"""What the kernel sends unless it is told otherwise; see its documentation of ``unilinux_stop``."""
 
 # A name as useradd takes it, or a number of 32 bits.
 _ACCOUNT = r"([a-z_][a-z0-9_.-]{0,31}|\d{1,9}|[1-3]\d{9})"
@@ -44,13 +45,9 @@ class Mount(Model):
         return {"devtmpfs": "DEVTMPFS", "proc": "PROC_FS", "sysfs": "SYSFS", "tmpfs": "TMPFS"}[self.kind]
 
 
-def _stop_signal(name: object) -> object:
-    """See that a signal can be sent: by a control character of the terminal, which is how the host asks for the end."""
-    if isinstance(name, str) and name not in STOP_SIGNALS and re.fullmatch(r"SIG[A-Z0-9]+", name):
-        raise ValueError(
-            f"{name} can't be sent yet: the host types a control character on the console, which makes "
-            f"{' or '.join(STOP_SIGNALS)}. Name the one that ends the application"
-        )
+def _signal(name: str) -> str:
+    """See that there is a signal of that name."""
+    signal_number(name)
     return name
 
 
@@ -107,16 +104,20 @@ class Run(Model):
     ports: tuple[Port, ...] = Field(
         default=(), description="the TCP ports that it serves. UDP can't be forwarded yet", examples=[[80]]
     )
-    stop: Annotated[Literal["SIGINT", "SIGQUIT"], BeforeValidator(_stop_signal)] | None = Field(
+    stop: Annotated[str, AfterValidator(_signal)] | None = Field(
         default=None,
         description=(
-            "the signal that asks it to end, `SIGINT` or `SIGQUIT`: the host types ^C or ^\\\\ on its console. "
-            "Other signals can't be sent yet. Without it the application ends by itself"
+            "the signal that asks it to end, such as `SIGTERM`, or `SIGRTMIN+3` as glibc counts them. The kernel sends "
+            "it when the host sends a break on the console. Without it the application ends by itself"
         ),
-        examples=["SIGINT"],
+        examples=["SIGTERM"],
     )
-    stop_status: int = Field(
-        default=0, ge=0, le=255, description="the exit status that it then ends with", examples=[0]
+    stop_status: int | None = Field(
+        default=None,
+        ge=0,
+        le=255,
+        description="the exit status that it then ends with. Without it, 0 or the end by that very signal are in order",
+        examples=[0],
     )
 
     @field_validator("argv")
@@ -152,6 +153,13 @@ class Run(Model):
     def has_identity(self) -> bool:
         """Whether init becomes somebody else than root without further groups."""
         return self.user is not None or self.groups is not None
+
+    @property
+    def kernel_words(self) -> tuple[str, ...]:
+        """What the kernel's command line says of it: the stop signal, unless it is the kernel's usual one."""
+        if self.stop in (None, _USUAL_STOP):
+            return ()
+        return (f"unilinux_stop={signal_number(str(self.stop))}",)
 
     @property
     def mount_points(self) -> tuple[Mount, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +29,7 @@ from unilinux.core.suggest import suggestion
 
 # Only this module imports pydantic: what models are declared with comes from here.
 __all__ = [
+    "AfterValidator",
     "BeforeValidator",
     "Field",
     "Model",

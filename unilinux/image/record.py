@@ -14,7 +14,7 @@ from unilinux.image.request import Plan
 from unilinux.machine.compose import compose
 from unilinux.machine.spec import RootDisk
 
-SCHEMA = 2
+SCHEMA = 3
 ROOT = "root"
 """The artefact that is the disk with the root file system; there only if the files are on one."""
 RECORD_FILE = "image.json"
@@ -129,7 +129,7 @@ def make_record(
         "syscall": plan.entry.syscall,
         "main_syscall": plan.entry.syscall_of(plan.app.manifest.main),
         "machine": machine.describe(),
-        "cmdline": " ".join((*machine.cmdline, *plan.profile.cmdline)),
+        "cmdline": " ".join((*machine.cmdline, *plan.own_cmdline)),
         "source": dict(source),
         "kernel": dict(kernel),
         "config": {"symbols": symbols},

@@ -38,7 +38,7 @@ def recorded_plan(record: Mapping[str, Any], folder: Path) -> Plan:
         machine = compose(MachineSpec.from_json(record["machine"]))
         entry = Entry(ring=record["ring"], syscall=record["syscall"])
         name = str(record["profile"])
-        words = tuple(str(record["cmdline"]).split())[len(machine.cmdline) :]
+        words = tuple(str(record["cmdline"]).split())[len(machine.cmdline) + len(manifest.run.kernel_words) :]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{folder / RECORD_FILE} does not describe an image: {error!r}") from error
     profile = Profile(

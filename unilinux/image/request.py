@@ -121,8 +121,13 @@ class Plan:
 
     @property
     def cmdline(self) -> tuple[str, ...]:
-        """Words of the kernel's command line beside the machine's: the profile's, and the user's."""
-        return (*self.profile.cmdline, *self.words)
+        """Words of the kernel's command line beside the machine's: the image's own, and the user's."""
+        return (*self.own_cmdline, *self.words)
+
+    @property
+    def own_cmdline(self) -> tuple[str, ...]:
+        """The application's words and the profile's, which each boot of the image gets."""
+        return (*self.app.manifest.run.kernel_words, *self.profile.cmdline)
 
     @property
     def command(self) -> str:

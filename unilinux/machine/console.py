@@ -21,11 +21,12 @@ class SerialPort(Part):
         """A terminal on the port, and the kernel's messages."""
         return (
             wish("PRINTK", why="messages of the kernel"),
-            wish("TTY", why="terminal that turns ^C into a signal"),
+            wish("TTY", why="terminal of the application"),
             wish("SERIAL_8250", why="serial port"),
             wish("SERIAL_8250_CONSOLE", why="console on the serial port"),
             wish("SERIAL_8250_NR_UARTS", "1", why="there is only one"),
             wish("SERIAL_8250_RUNTIME_UARTS", "1", why="there is only one"),
+            wish("UNILINUX_STOP", why="a break asks the application to stop"),
         )
 
     @property

@@ -12,7 +12,8 @@ from typing import Protocol
 from unilinux.core.errors import BootError
 from unilinux.image.request import Plan
 from unilinux.verify.result import CheckResult, Entry
-from unilinux.verify.verify import Stop, check_machine
+from unilinux.verify.stop import Stop
+from unilinux.verify.verify import check_machine
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited
 from unilinux.vm.vm import Vm
@@ -85,14 +86,13 @@ class ImageBootTest:
 
     def _application(self, vmlinux: Path, timeout_s: float) -> BootTestResult:
         manifest, entry = self.plan.app.manifest, self.plan.entry
-        stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
         try:
             with Vm.start(self._boot(vmlinux, "trial"), self.engine) as vm:
                 try:
                     check_machine(
                         vm,
                         manifest.all_checks,
-                        stop,
+                        Stop.of(manifest.run),
                         entry=Entry(ring=entry.ring, syscall=entry.syscall_of(manifest.main)),
                         timeout_s=timeout_s,
                         on_result=_require,

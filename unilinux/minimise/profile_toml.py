@@ -100,8 +100,8 @@ def _head(found: Finding) -> str:
         "schema = 1",
         f"summary = {json.dumps(f'the smallest kernel on which {manifest.name} does what its manifest promises')}",
     ]
-    if plan.cmdline:
-        lines.append(f"cmdline = {json.dumps(list(plan.cmdline))}")
+    if plan.profile.cmdline:
+        lines.append(f"cmdline = {json.dumps(list(plan.profile.cmdline))}")
     lines += _table("machine", {name: value for name, value in profile.machine if value is not None})
     lines += _table("entry", {"ring": entry.ring, "syscall": entry.syscall, "syscalls": entry.kept})
     return "\n".join([*lines, ""])

@@ -29,7 +29,8 @@ from unilinux.observe.syscalls import read_table
 from unilinux.observe.traced_boot import GuestSymbols, traced_boot
 from unilinux.observe.unwind import Unwinder, read_unwinder
 from unilinux.observe.usage import Usage
-from unilinux.verify.verify import Stop, check_machine
+from unilinux.verify.stop import Stop
+from unilinux.verify.verify import check_machine
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.vm import Vm
 
@@ -129,8 +130,7 @@ class Observation:
 
     def _use(self, vm: Vm) -> None:
         manifest = self.image.plan.app.manifest
-        stop = None if manifest.run.stop is None else Stop(manifest.run.stop, manifest.run.stop_status)
-        check_machine(vm, manifest.all_checks, stop, timeout_s=_TIMEOUT_S).require()
+        check_machine(vm, manifest.all_checks, Stop.of(manifest.run), timeout_s=_TIMEOUT_S).require()
 
 
 def describe(image: Image) -> dict[str, Any]:

@@ -54,7 +54,7 @@ mounts = ["proc", "tmpfs:/tmp"]
 memory_mib = 64
 network = true
 ports = [80]
-stop = "SIGINT"
+stop = "SIGTERM"
 
 [kernel]
 EPOLL = "y" # its event loop
@@ -120,7 +120,7 @@ _HOW_TO = """\
 - **data that stays**: `[[volume]]`, or `--volume FILE:/PATH` for an application that has none: see [data.md](data.md).
 - **helpers that put themselves into the background**: the application is PID 1 and has to wait for them itself; else
   each stays a zombie until the machine ends.
-- **a stop signal other than SIGINT and SIGQUIT, UDP ports**: not yet."""
+- **UDP ports**: not yet."""
 
 
 def reference() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from unilinux.image.request import Request
 from unilinux.ops.image_under_test import ImageUnderTest, build_or_find
 from unilinux.ops.verify import chosen_engine
 from unilinux.ops.workshop import Workshop
+from unilinux.verify.stop import Stop
 from unilinux.vm.engine import Engine
 from unilinux.vm.outcome import End, Exited, Timeout
 from unilinux.vm.vm import Vm
@@ -58,6 +59,7 @@ def run(prepared: Prepared, *, on_output: Callable[[bytes], None], attend: Atten
     image = prepared.image
     with Vm.start(image.boot("run"), prepared.engine, on_output=on_output) as vm:
         outcome = attend(vm, image)
-        if outcome not in (Exited(0), Exited(image.manifest.run.stop_status)):
+        stop = Stop.of(image.manifest.run)
+        if outcome != Exited(0) and (stop is None or not stop.fits(outcome)):
             raise vm.failure(outcome)
     return Ran(outcome=outcome)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from unilinux.app.checks.console import ConsoleCheck, ExitCheck
 from unilinux.app.checks.kinds import AskedCheck, Check
@@ -14,6 +13,7 @@ from unilinux.core.events import Progress
 from unilinux.verify.askers import attempt_of
 from unilinux.verify.attempts import Verdict, ask
 from unilinux.verify.result import CheckResult, Entry, Verification
+from unilinux.verify.stop import Stop
 from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.engine import Boot, Engine
 from unilinux.vm.outcome import Exited, InitFailed, Lost, Outcome, OutOfMemory, Panic, Ready, Stopped, Timeout
@@ -23,14 +23,6 @@ from unilinux.vm.vm import Vm
 DEFAULT_TIMEOUT_S = 60.0
 
 _TAIL_LINES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """How a server is asked to end, and the exit status that it then has."""
-
-    signal: str
-    status: int
 
 
 def verify(
@@ -53,8 +45,6 @@ def verify(
     :raise VmError: the engine didn't start.
     :raise BootError: the kernel doesn't even fit into the machine's memory.
     """
-    run = manifest.run
-    stop = None if run.stop is None else Stop(run.stop, run.stop_status)
     with (
         progress.step("verify", f"verifying {manifest.name}") as step,
         Vm.start(boot, engine) as vm,
@@ -62,7 +52,7 @@ def verify(
         return check_machine(
             vm,
             manifest.verify,
-            stop,
+            Stop.of(manifest.run),
             entry=entry,
             timeout_s=timeout_s,
             look=look,
@@ -133,7 +123,8 @@ class _Session:
             self._mind(outcome)
         elif isinstance(check, ExitCheck):
             outcome = self._vm.wait(timeout_s=self._limit_s)
-            self._add(check.kind, _exit_verdict(outcome, check.status))
+            ok, expected = outcome == Exited(check.status), f"exit status {check.status}"
+            self._add(check.kind, _verdict(outcome, ok=ok, expected=expected))
             self._mind(outcome)
         elif self._vm.end is not None:
             self._add(check.kind, Verdict(ok=False, detail="not reached: the machine had ended"))
@@ -147,7 +138,7 @@ class _Session:
             self._add("stop", Verdict(ok=False, detail="not reached: there was nothing to stop any more"))
             return
         outcome = self._vm.power_down(stop.signal, grace_s=self._limit_s)
-        verdict = _exit_verdict(outcome, stop.status)
+        verdict = _verdict(outcome, ok=stop.fits(outcome), expected=stop.expected)
         self._add("stop", Verdict(ok=verdict.ok, detail=f"{stop.signal}: {verdict.detail}"))
         if not isinstance(outcome, Timeout):
             self._mind(outcome)
@@ -172,7 +163,5 @@ class _Session:
         self._on_result(result)
 
 
-def _exit_verdict(outcome: Outcome, status: int) -> Verdict:
-    if outcome == Exited(status):
-        return Verdict(ok=True, detail=outcome.explain())
-    return Verdict(ok=False, detail=f"{outcome.explain()}; expected exit status {status}")
+def _verdict(outcome: Outcome, *, ok: bool, expected: str) -> Verdict:
+    return Verdict(ok=ok, detail=outcome.explain() if ok else f"{outcome.explain()}; expected {expected}")

@@ -11,6 +11,8 @@ ASCII lines on I/O port 0xe9 (see docs/architecture.md):
     memory ran out, and the application or everything else that could be ended has been
 ``panic TEXT``
     the kernel panics
+``stop N``
+    a break on the console asks the application to stop: the kernel sends it this signal
 ``exit N``, ``signal N``
     how PID 1 ended
 """
@@ -29,6 +31,7 @@ _LONGEST_LINE = 4096
 _LOOK_AGAIN_S = 0.01
 
 _EXEC = re.compile(r"exec ring=(?P<ring>[0-3]) syscall=(?P<syscall>trap|gate|lean)")
+_STOP = re.compile(r"stop (?P<number>\d{1,2})")
 _END = re.compile(r"(?P<kind>exit|signal) (?P<number>\d{1,3})")
 
 
@@ -50,13 +53,15 @@ class Report:
     """What the kernel has said so far. Of each word the first counts, since a panic may follow a panic.
 
     ``has_init``: the kernel speaks these words and has started PID 1, so what it doesn't
-    say here isn't so, whatever the console says. ``end`` is ``("exit", 3)`` or ``("signal", 11)``.
+    say here isn't so, whatever the console says. ``stop`` is the signal that it sent PID 1.
+    ``end`` is ``("exit", 3)`` or ``("signal", 11)``.
     """
 
     has_init: bool = False
     started: Started | None = None
     shortage: str | None = None
     panic: str | None = None
+    stop: int | None = None
     end: tuple[str, int] | None = None
 
     def with_line(self, line: str, seconds: float) -> Report:
@@ -70,6 +75,8 @@ class Report:
             return replace(self, shortage=text or "the kernel found no memory")
         if word == "panic" and self.panic is None:
             return replace(self, panic=text or "it did not say why")
+        if self.stop is None and (found := _STOP.fullmatch(line)):
+            return replace(self, stop=int(found["number"]))
         if self.end is None and (found := _END.fullmatch(line)):
             return replace(self, end=(found["kind"], int(found["number"])))
         return self

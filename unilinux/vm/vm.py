@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from unilinux.core.errors import BootError, UsageError, VmError
 from unilinux.core.files import explained_disk_errors
+from unilinux.machine.qemu import CONSOLE
 from unilinux.vm.console import Console, Line
 from unilinux.vm.diagnosis import hint_for
 from unilinux.vm.ending import Ending
@@ -33,9 +34,6 @@ if TYPE_CHECKING:  # it brings asyncio
 
 CONSOLE_FILE = "console.log"
 QMP_FILE = "qmp.log"
-
-# What the terminal turns into the signal that asks an application to end.
-STOP_KEYS: Mapping[str, bytes] = MappingProxyType({"SIGINT": b"\x03", "SIGQUIT": b"\x1c"})
 
 _TAIL_LINES = 20
 _LAUNCH_TIMEOUT_S = 60.0  # QEMU takes 0.03 s on an idle host
@@ -57,7 +55,7 @@ class Vm:
 
     >>> with Vm.start(boot, engine) as vm:
     ...     vm.expect("listening", timeout_s=30)
-    ...     vm.power_down("SIGINT", grace_s=10)
+    ...     vm.power_down("SIGTERM", grace_s=10)
 
     One thread drives it. Times are seconds; those in logs count from the start. Where
     ``timeout_s`` may be None, there is no limit.
@@ -255,6 +253,14 @@ class Vm:
         """Type on the console."""
         self.console.send(data)
 
+    def send_break(self) -> None:
+        """Send a break on the console; a machine that is gone takes no notice."""
+        try:
+            self.execute("chardev-send-break", {"id": CONSOLE})
+        except VmError:
+            if self.guest.wait(_END_GRACE_S) is None:
+                raise
+
     def execute(self, command: str, arguments: dict[str, object] | None = None) -> Any:
         """Execute a QMP command and return its result.
 
@@ -263,13 +269,18 @@ class Vm:
         return self._qmp.execute(command, arguments)
 
     def power_down(self, stop: str, *, grace_s: float) -> Timeout | End:
-        """Ask the application to end as a user at the terminal would, and wait for that.
+        """Ask the application to end, once it has started, and wait for that.
 
-        ``stop`` is SIGINT or SIGQUIT. A machine that is still there after
-        ``grace_s`` is killed, and the outcome is :class:`Timeout`.
+        The kernel takes a break on the console for that wish, and knows the signal that it sends; ``stop``
+        is its name. A machine that is still there after ``grace_s`` is killed, and the outcome is :class:`Timeout`.
         """
-        self.send(STOP_KEYS[stop])
-        outcome = self.wait(timeout_s=grace_s, awaited=f"the end of the application after {stop}")
+        deadline = time.monotonic() + grace_s
+        outcome: Started | Timeout | End = self.wait_started(timeout_s=grace_s)
+        if isinstance(outcome, Started):
+            self.send_break()
+            outcome = self.wait(timeout_s=max(0.0, deadline - time.monotonic()))
+            if isinstance(outcome, Timeout):
+                outcome = Timeout(grace_s, self._missing_end(stop))
         self.kill()
         return outcome
 
@@ -318,6 +329,12 @@ class Vm:
             # A guest that ends at once takes QEMU with it before QEMU can answer.
             if self.guest.wait(_END_GRACE_S) is None:
                 raise
+
+    def _missing_end(self, stop: str) -> str:
+        """What didn't come after a break."""
+        if self.report.stop is None:
+            return "the kernel's report that it has sent the stop signal (it needs UNILINUX_STOP)"
+        return f"the end of the application after {stop}"
 
     def _is_left_unfinished(self, line: Line, deadline: float) -> bool:
         idle = 0

@@ -66,7 +66,7 @@ STATES = (
 def written(tmp_path: Path, found: Finding) -> dict[str, tuple[str, str]]:
     (tmp_path / "nginx-minimal.toml").write_text(profile_text(found), encoding="utf-8")
     profile = read_profile(tmp_path, "nginx-minimal", root=tmp_path)
-    assert profile.cmdline == found.plan.cmdline
+    assert profile.cmdline == found.plan.profile.cmdline
     assert (profile.entry.ring, profile.entry.syscall) == (0, "lean")
     assert profile.entry.syscalls == found.plan.entry.kept
     return {wish.symbol: (wish.value, wish.why) for wish in profile.layer.wishes}

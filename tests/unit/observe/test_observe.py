@@ -18,7 +18,7 @@ from unilinux.image.request import Request, make_plan
 from unilinux.observe import observe
 from unilinux.observe.observe import Observation
 from unilinux.observe.traced_boot import GuestSymbols, traced_boot
-from unilinux.verify.verify import Stop
+from unilinux.verify.stop import Stop
 
 PROJECT = Path(__file__).parents[3]
 LAYOUT = Layout(project=PROJECT, cache=PROJECT / "no", build=PROJECT / "no")

@@ -18,9 +18,11 @@ from unilinux.app.checks.kinds import Check
 from unilinux.app.checks.tcp import TcpCheck
 from unilinux.core.errors import BootError, VerifyError
 from unilinux.verify.result import CheckResult, Entry, Verification
-from unilinux.verify.verify import Stop, check_machine
+from unilinux.verify.stop import Stop
+from unilinux.verify.verify import check_machine
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+STARTED = "init\nexec ring=0 syscall=lean\n"
 HTTP = HttpCheck(kind="http", port=80)
 TCP = TcpCheck(kind="tcp", port=80)
 
@@ -30,10 +32,11 @@ def found(verification: Verification) -> list[tuple[str, bool]]:
 
 
 def server(emulator: FakeGuest) -> None:
-    """A guest that ends on ^C."""
+    """A guest that ends on a break."""
     emulator.say("listening\n")
-    if emulator.serial.recv(1) == b"\x03":
-        emulator.exit(1, "exit 0\n")
+    emulator.reports(STARTED)
+    if emulator.breaks.wait(10):
+        emulator.exit(1, "stop 2\nexit 0\n")
 
 
 def test_application_that_prints_and_exits(start_vm: StartVm) -> None:
@@ -98,12 +101,39 @@ def test_server_that_never_answers(start_vm: StartVm) -> None:
 
 
 def test_server_that_does_not_stop_is_reported(start_vm: StartVm) -> None:
-    verification = check_machine(start_vm(lambda _: None, {}), [], Stop("SIGQUIT", 0), timeout_s=0.05)
+    def deaf(emulator: FakeGuest) -> None:
+        emulator.reports(f"{STARTED}stop 3\n")
+
+    verification = check_machine(start_vm(deaf, {}), [], Stop("SIGQUIT", 0), timeout_s=0.05)
     assert found(verification) == [("stop", False)]
     assert verification.checks[0].detail == (
         "SIGQUIT: the end of the application after SIGQUIT did not come within 0.05 s; "
         "the machine was still running; expected exit status 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "end", "ok"),
+    [
+        (None, "exit 0", True),
+        (None, "signal 15", True),
+        (None, "signal 9", False),
+        (None, "exit 1", False),
+        (0, "signal 15", False),
+        (3, "exit 3", True),
+        (3, "exit 0", False),
+    ],
+)
+def test_ends_that_are_in_order(start_vm: StartVm, status: int | None, end: str, ok: bool) -> None:
+    def guest(emulator: FakeGuest) -> None:
+        emulator.reports(STARTED)
+        if emulator.breaks.wait(10):
+            emulator.exit(1, f"stop 15\n{end}\n")
+
+    check = check_machine(start_vm(guest, {}), [], Stop("SIGTERM", status), timeout_s=10).checks[0]
+    assert check.ok == ok
+    wanted = {None: "expected exit status 0 or SIGTERM", 0: "expected exit status 0", 3: "expected exit status 3"}
+    assert check.detail.endswith(wanted[status]) != ok
 
 
 def test_server_that_dies_ends_the_waiting(start_vm: StartVm) -> None:

@@ -58,6 +58,7 @@ class FakeGuest:
         self.returncode: int | None = None
         self.failure: UniLinuxError | None = None
         self.monitor: Monitor | None = None
+        self.breaks = threading.Event()
         self.idle = False
         self.said: tuple[str, ...] = ("fake: something is wrong",)
         self.accepted: set[int] = set(ports or {})
@@ -140,6 +141,8 @@ class FakeGuest:
             name = message["execute"]
             answer = self._replies.get(name, {"return": {}})
             self._send({**answer, "id": message.get("id")})
+            if name == "chardev-send-break":
+                self.breaks.set()
             if name == "cont":
                 self._spawn(lambda: self._script(self))
 

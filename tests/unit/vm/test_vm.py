@@ -207,16 +207,48 @@ def test_killed_emulator_is_lost(boot: Boot) -> None:
         assert vm.wait(timeout_s=10) == Lost(-11, "QEMU was killed by signal 11")
 
 
-def test_power_down_types_the_key_of_the_signal(boot: Boot) -> None:
+STARTED = "init\nexec ring=0 syscall=lean\n"
+
+
+def test_power_down_sends_a_break_once_the_application_has_started(boot: Boot) -> None:
     def guest(emulator: FakeGuest) -> None:
-        emulator.exit(1, "exit 0\n" if emulator.serial.recv(10) == b"\x1c" else "exit 99\n")
+        assert not emulator.breaks.is_set()
+        emulator.reports(STARTED)
+        assert emulator.breaks.wait(10)
+        emulator.exit(1, "stop 3\nexit 0\n")
+
+    engine = FakeEngine(guest)
+    with Vm.start(boot, engine) as vm:
+        assert vm.power_down("SIGQUIT", grace_s=10) == Exited(0)
+        assert vm.report.stop == 3
+    assert engine.guest is not None
+    sent = [command["arguments"] for command in engine.guest.commands if command["execute"] == "chardev-send-break"]
+    assert sent == [{"id": "console"}]
+
+
+def test_power_down_of_a_machine_that_ends_meanwhile(boot: Boot) -> None:
+    def guest(emulator: FakeGuest) -> None:
+        emulator.exit(1, f"{STARTED}exit 0\n")
 
     with Vm.start(boot, FakeEngine(guest)) as vm:
+        assert vm.wait(timeout_s=10) == Exited(0)
         assert vm.power_down("SIGQUIT", grace_s=10) == Exited(0)
 
 
+def test_power_down_of_a_machine_whose_application_never_starts(boot: Boot) -> None:
+    with Vm.start(boot, FakeEngine(idle)) as vm:
+        assert vm.power_down("SIGTERM", grace_s=SOON_S) == Timeout(SOON_S, "the start of the application")
+
+
+def test_power_down_of_a_kernel_that_does_not_know_breaks(boot: Boot) -> None:
+    with Vm.start(boot, FakeEngine(lambda guest: guest.reports(STARTED))) as vm:
+        outcome = vm.power_down("SIGTERM", grace_s=SOON_S)
+    assert isinstance(outcome, Timeout)
+    assert outcome.awaited == "the kernel's report that it has sent the stop signal (it needs UNILINUX_STOP)"
+
+
 def test_power_down_that_is_not_obeyed_ends_in_a_kill(boot: Boot) -> None:
-    engine = FakeEngine(idle)
+    engine = FakeEngine(lambda guest: guest.reports(f"{STARTED}stop 2\n"))
     with Vm.start(boot, engine) as vm:
         outcome = vm.power_down("SIGINT", grace_s=SOON_S)
         assert outcome == Timeout(SOON_S, "the end of the application after SIGINT")

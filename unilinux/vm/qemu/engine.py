@@ -22,7 +22,8 @@ from unilinux.vm.qemu.sandbox import ARGUMENTS as SANDBOX
 from unilinux.vm.qemu.version import PROGRAM, version_line
 
 _CONSOLE = "stdio,signal=off"
-_BY_HAND = Wiring(qmp="null", console=_CONSOLE, report="null")
+# Multiplexed, which gives Ctrl-A b to send a break, and Ctrl-A x to quit.
+_BY_HAND = Wiring(qmp="null", console=f"{_CONSOLE},mux=on", report="null")
 
 
 class NativeQemu:
@@ -96,8 +97,7 @@ class NativeQemu:
         return (program, *(SANDBOX if self.sandboxed else ()), *words)
 
     def _keep_command(self, boot: Boot, argv: Sequence[str], by_hand: Sequence[str]) -> None:
-        text = (
-            f"# As it was run:\n{shlex.join(argv)}\n\n# By hand, the console on the terminal:\n{shlex.join(by_hand)}\n"
-        )
+        hand = "# By hand, the console on the terminal, where Ctrl-A b asks the application to stop:"
+        text = f"# As it was run:\n{shlex.join(argv)}\n\n{hand}\n{shlex.join(by_hand)}\n"
         with explained_disk_errors(boot.evidence):
             (boot.evidence / COMMAND_FILE).write_text(text)
