@@ -57,7 +57,7 @@ def test_redis_answers(workshop: Workshop, tmp_path: Path) -> None:
     plan = make_plan(Request(app=folder.name, ring=0, syscall="trap"), workshop.layout)
     plan = plan.forwarding(plan.app.manifest.run.ports)
     image = workshop.build_plan(plan)
-    found = ImageBootTest(plan=plan, engine=ENGINE, evidence=tmp_path / "evidence", tick=None).run(
+    found = ImageBootTest(plan=image.plan, engine=ENGINE, evidence=tmp_path / "evidence", tick=None).run(
         image.vmlinux, timeout_s=300
     )
     assert found.ok, (found.failure, sorted(found.said))
