@@ -32,7 +32,7 @@ def image(folder: Path, **changed: Any) -> Path:
         "ring": 0,
         "syscall": "lean",
         "machine": plan.machine.describe(),
-        "cmdline": " ".join((*plan.machine.cmdline, "quiet", "hash_dentries=512")),
+        "cmdline": " ".join((*plan.machine.cmdline, *plan.own_cmdline, "hash_dentries=512")),
         "kernel": {"version": "6.12.117"},
         "inputs": {"kernel-objects": "00"},
         "sizes": {"vmlinux": 100},

@@ -81,7 +81,7 @@ def test_a_finished_image_boots_by_its_record_alone(finished: Path) -> None:
     )
     boot = found.boot("run")
     assert boot.kernel == finished / "vmlinux"
-    assert boot.cmdline == ("quiet", "hash_dentries=512", "debug")
+    assert boot.cmdline == ("unilinux_stop=3", "quiet", "hash_dentries=512", "debug")
 
 
 def test_the_command_for_a_look_inside_boots_the_same(finished: Path) -> None:

@@ -220,8 +220,8 @@ def test_init_that_fails_is_told_once(start_vm: StartVm) -> None:
 
 def test_ring_is_what_the_kernel_reports(start_vm: StartVm) -> None:
     def guest(emulator: FakeGuest) -> None:
-        emulator.reports("init\nexec ring=3 syscall=trap\n")
         emulator.say("exec ring=0 syscall=lean\n")
+        emulator.reports("init\nexec ring=3 syscall=trap\n")  # the last word: the machine may be ended at once
 
     verification = check_machine(start_vm(guest, {}), [], None, entry=Entry(0, "lean"), timeout_s=10)
     assert found(verification) == [("ring", False)]
