@@ -19,6 +19,11 @@ def _tcp_port(port: object) -> object:
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_tcp_port)]
 """The number of a TCP port."""
 
+Tls = Annotated[
+    bool, Field(description="whether the connection begins with TLS; any certificate will do", examples=[True])
+]
+"""Whether a connection speaks TLS."""
+
 
 def regex(pattern: str) -> str:
     """Check that a text is a regular expression, and return it.

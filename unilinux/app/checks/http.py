@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Literal
 from urllib.parse import quote
 
-from unilinux.app.checks.fields import Port, regex
+from unilinux.app.checks.fields import Port, Tls, regex
 from unilinux.core.document import Field, Model, ValidationInfo, field_validator
 
 # What HTTP calls a token.
@@ -25,11 +25,7 @@ class HttpCheck(Model):
 
     kind: Literal["http"] = Field(description="this kind of check", examples=["http"])
     port: Port = Field(description="one of `run.ports`", examples=[80])
-    tls: bool = Field(
-        default=False,
-        description="whether the connection begins with TLS; any certificate will do",
-        examples=[True],
-    )
+    tls: Tls = False
     path: str = Field(
         default="/",
         description="the path that is asked for, with `%XX` for other characters than printable ASCII",

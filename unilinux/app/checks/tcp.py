@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from unilinux.app.checks.fields import Port, regex
+from unilinux.app.checks.fields import Port, Tls, regex
 from unilinux.core.document import Field, Model, field_validator, model_validator
 
 
@@ -80,11 +80,7 @@ class TcpCheck(Model):
 
     kind: Literal["tcp"] = Field(description="this kind of check", examples=["tcp"])
     port: Port = Field(description="one of `run.ports`", examples=[80])
-    tls: bool = Field(
-        default=False,
-        description="whether the connection begins with TLS; any certificate will do",
-        examples=[True],
-    )
+    tls: Tls = False
     steps: tuple[TcpStep, ...] = Field(
         default=(),
         description="what is said over one connection, in order; the last step must expect something",
