@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,10 +82,10 @@ class Survey:
             )
 
 
-def survey(here: Workshop, apps: Sequence[str] = (), *, on_row: Callable[[Row], None] = lambda _: None) -> Survey:
+def survey(here: Workshop, apps: Sequence[str] = ()) -> Survey:
     """Measure ``apps``, or all that there are; an image that was measured before isn't measured again.
 
-    What fails is in the result. ``on_row`` gets each row as it comes.
+    What fails is in the result.
 
     :raise UsageError: there is no application of that name.
     """
@@ -93,12 +93,9 @@ def survey(here: Workshop, apps: Sequence[str] = (), *, on_row: Callable[[Row], 
     rows, failed = [], []
     for app in [catalogue.find(name) for name in dict.fromkeys(apps or catalogue.names)]:
         try:
-            row = _row(here, app)
+            rows.append(_row(here, app))
         except UniLinuxError as error:
             failed.append(Failed(app=app.manifest.name, why=error.message))
-        else:
-            rows.append(row)
-            on_row(row)
     return Survey(rows=tuple(rows), failed=tuple(failed))
 
 
