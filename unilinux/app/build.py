@@ -63,12 +63,8 @@ def build_app(
         files=materials.files,
         tools=(*UNPACKER, *COMPILER, *BUILDER) if steps else UNPACKER,
     )
-    return store.run(
-        step,
-        lambda space: _make(
-            space, app, materials, toolchain.path if toolchain else None, tools_folder(tools) if tools else None, jobs
-        ),
-    )
+    folders = (toolchain.path if toolchain else None, tools_folder(tools) if tools else None)
+    return store.run(step, lambda space: _make(space, app, materials, *folders, jobs))
 
 
 def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
@@ -88,7 +84,7 @@ def compiler_lines(output: Sequence[str]) -> tuple[str, ...]:
 
 
 def _make(
-    space: Workspace, app: App, materials: Materials, toolchain: Path | None, packages: Path | None, jobs: int
+    space: Workspace, app: App, materials: Materials, toolchain: Path | None, tools: Path | None, jobs: int
 ) -> None:
     folder = space.scratch / "build"
     _take_source(app, materials.lay_out(folder), folder, space)
@@ -97,10 +93,7 @@ def _make(
     links = space.scratch / "links"
     links.mkdir()
     compilers = wrap_compiler(space.scratch / "compilers", space.compiler_cache)
-    programs = (toolchain / "bin", compilers, *([packages / "usr/bin"] if packages else []))
-    env = _environment(app, programs, folder, links, jobs)
-    if packages:
-        env["PACKAGES"] = str(packages)
+    env = _environment(app, (toolchain / "bin", compilers), tools, folder, links, jobs)
     sandbox = sandbox_of(space)
     for command in app.manifest.build.steps:
         space.step.detail(command)
@@ -131,11 +124,16 @@ def _take_source(app: App, tree: Tree, folder: Path, space: Workspace) -> None:
         built.write_source(tree)
 
 
-def _environment(app: App, tools: Sequence[Path], folder: Path, links: Path, jobs: int) -> dict[str, str]:
+def _environment(
+    app: App, own: Sequence[Path], tools: Path | None, folder: Path, links: Path, jobs: int
+) -> dict[str, str]:
     programs = {"CC": "gcc", "AR": "ar", "NM": "nm", "RANLIB": "ranlib", "STRIP": "strip"}
     return {
         **{variable: X86_64.tool_prefix + program for variable, program in programs.items()},
-        "PATH": os.pathsep.join((*map(str, tools), os.environ.get("PATH", os.defpath))),
+        **({"PACKAGES": str(tools)} if tools else {}),
+        "PATH": os.pathsep.join(
+            (*map(str, own), *([f"{tools}/usr/bin"] if tools else []), os.environ.get("PATH", os.defpath))
+        ),
         "CFLAGS": _CFLAGS,
         "LDFLAGS": "-static",
         "JOBS": str(jobs),
