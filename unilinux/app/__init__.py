@@ -3,7 +3,7 @@
 
 In the order in which an image is made::
 
-    app = Catalogue(layout.apps).find("nginx")                        # catalogue.py, manifest.py, checks.py
+    app = Catalogue(layout.apps).find("nginx")                        # catalogue.py, manifest.py, checks/
     materials = app.manifest.source.obtain(app.folder, fetcher)            # unilinux.sources
     built = build_app(app, materials, toolchain=…, store=…, jobs=2)        # build.py, built.py
     files = root_files(app, built=built, …)                                # rootfs.py, render.py
